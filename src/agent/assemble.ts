@@ -189,9 +189,9 @@ function assembleWork(parts: AgentParts, common: Common) {
   const { identity, ollama, ledger, registries, mirror, diskReserve, clock, log } = parts;
   const { agent } = identity;
   const { changes, heartbeat } = common;
-  const use = mirror === null ? null : assembleMirror(mirror, parts, common);
-  const registry = parts.registry === null ? null : (use?.sources ?? parts.registry);
-  const pulls = new MirroredOllama({ ollama, use, log });
+  const sources = mirror === null ? null : assembleMirror(mirror, parts, common);
+  const registry = parts.registry === null ? null : (sources ?? parts.registry);
+  const pulls = new MirroredOllama({ ollama, sources, log });
   const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
   const models = new ModelsFolder({ modelsDir: parts.modelsDir, listing: monitor, clock, log });
   const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi"), meminfo: "/proc/meminfo" });
@@ -226,7 +226,7 @@ function assembleMirror(
   const { mirror } = given;
   const isRequired = mode === "changing" || mode === "all";
   const signed = isRequired && keys !== null ? new SignedCopies({ mirror, keys, clock }) : null;
-  return { mirror, sources: new Sources({ ...given, signed, log }) };
+  return new Sources({ ...given, signed, log });
 }
 
 /** The parts that show the agent's condition: to the share, and to the service manager. */

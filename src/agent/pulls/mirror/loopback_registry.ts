@@ -1,19 +1,16 @@
-// A registry on loopback for one pull: it serves one model of the mirror to this box's Ollama, and nothing else.
+// A registry on loopback for one pull: it serves the bytes of one model to this box's Ollama, and nothing else.
 import { randomBytes } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
-import { asCourierError } from "../../../base/errors.ts";
+import { asCourierError, type CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
 import { HELPER_NAMESPACE } from "../../../transport/mirror/helper_name.ts";
-import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { ModelBytes } from "./model_bytes.ts";
 
 export interface LoopbackRegistryOptions {
-  readonly mirror: Pick<Mirror, "openBlob">;
-  readonly model: MirroredModel;
+  readonly model: ModelBytes;
   readonly log: Log;
 }
 
-const CHUNK_BYTES = 1 << 20;
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 
 /** A range of a blob: `from` up to and not including `to`. */
@@ -31,7 +28,7 @@ export class LoopbackRegistry implements AsyncDisposable {
 
   constructor(options: LoopbackRegistryOptions) {
     this.#options = options;
-    this.#blobs = new Map(options.model.manifest.layers.map((layer) => [layer.digest, layer]));
+    this.#blobs = new Map(options.model.layers.map((layer) => [layer.digest, layer]));
     this.#server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -75,7 +72,7 @@ export class LoopbackRegistry implements AsyncDisposable {
     return new Response(this.#options.model.text, { headers: { "content-type": MANIFEST_TYPE } });
   }
 
-  async #blob({ method, headers }: Request, pathname: string, layer: Layer): Promise<Response> {
+  async #blob({ method, headers, signal }: Request, pathname: string, layer: Layer): Promise<Response> {
     const range = headers.get("range");
     const part = range === null ? { from: 0, to: layer.bytes } : partOf(range, layer.bytes);
     if (part === null)
@@ -90,52 +87,47 @@ export class LoopbackRegistry implements AsyncDisposable {
     };
     const status = range === null ? 200 : 206;
     try {
-      const file = await this.#options.mirror.openBlob(layer);
-      if (file === null) return refused(404);
-      if (method === "GET") return new Response(this.#bytes(file, part), { status, headers: described });
-      await file.close();
-      return new Response(null, { status, headers: described });
+      const bytes = method === "GET" ? part : { from: 0, to: 0 };
+      const body = await this.#open(layer, bytes, signal);
+      return new Response(method === "GET" ? body : null, { status, headers: described });
     } catch (error) {
-      this.#failed(error);
-      return refused(503);
+      return refused(this.#failed(error).code === "not_found" ? 404 : 503);
     }
   }
 
-  /** Read as the client takes them; the file is closed at the end, and when the client is gone, as Ollama is at once. */
-  #bytes(file: FileHandle, { from, to }: Part): ReadableStream<Uint8Array> {
-    let at = from;
-    let isGone = false;
-    let reading: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
+  /** Read as the client takes them, and left when the client is gone, as Ollama is at once. Begins before it is answered. */
+  async #open(layer: Layer, { from, to }: Part, client: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const left = new AbortController();
+    const bytes = this.#options.model.read(layer, from, to, left.signal);
+    const cancel = async (): Promise<void> => {
+      left.abort();
+      await bytes.return?.();
+    };
+    // A stream whose client has left before its answer is never cancelled.
+    client.addEventListener("abort", () => void cancel().catch((error: unknown) => this.#failed(error)), {
+      once: true,
+    });
+    let first: IteratorResult<Uint8Array, void> | null = await bytes.next();
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
       try {
-        reading = readChunk(file, at, to);
-        const chunk = await reading;
-        if (isGone) return;
-        at += chunk.length;
-        if (chunk.length > 0) controller.enqueue(chunk);
-        if (chunk.length > 0 && at < to) return;
-        await file.close();
-        // Shorter than a moment ago: the connection breaks off, and Ollama asks again.
-        if (at < to) controller.error(new Error("The file ends too early"));
-        else controller.close();
+        const { value, done } = first ?? (await bytes.next());
+        first = null;
+        if (left.signal.aborted) return;
+        if (done === true) controller.close();
+        else controller.enqueue(value);
       } catch (error) {
-        if (isGone) return;
-        this.#failed(error);
-        controller.error(error);
-        await file.close();
+        // The connection breaks off, and Ollama asks again.
+        if (!left.signal.aborted) controller.error(this.#failed(error));
       }
-    };
-    const cancel = async (): Promise<void> => {
-      isGone = true;
-      await Promise.allSettled([reading]);
-      await file.close();
     };
     return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
   }
 
-  #failed(error: unknown): void {
-    const { code, message } = asCourierError(error);
-    this.#options.log.warn({ code, reason: message }, "Cannot read the mirror");
+  #failed(error: unknown): CourierError {
+    const failure = asCourierError(error);
+    const { code, message: reason } = failure;
+    this.#options.log.warn({ code, reason }, `Cannot read ${this.#options.model.place.name}`);
+    return failure;
   }
 }
 
@@ -144,13 +136,6 @@ function partOf(range: string, bytes: number): Part | null {
   const [, from = "", last = ""] = /^bytes=(\d{1,16})-(\d{0,16})$/.exec(range) ?? [];
   const part = { from: Number(from), to: last === "" ? bytes : Math.min(Number(last) + 1, bytes) };
   return from !== "" && part.from < part.to ? part : null;
-}
-
-async function readChunk(file: FileHandle, at: number, to: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, to - at));
-  if (buffer.length === 0) return buffer;
-  const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-  return buffer.subarray(0, bytesRead);
 }
 
 function refused(status: number): Response {

@@ -1,26 +1,25 @@
-// Pulls through the mirror: under a helper name from a registry on loopback, then copied to the model's own name.
+// Pulls whose bytes the agent passes on: under a helper name from a registry on loopback, then copied to the model's own name.
 import { CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { sameModel } from "../../../base/model_name.ts";
 import { listedDigests } from "../../../program/registry/manifest.ts";
 import { isHelperName } from "../../../transport/mirror/helper_name.ts";
-import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
 import type { Ollama, PullOptions } from "../../ollama/ollama.ts";
 import { PullFailure, retryOf } from "../../ollama/pull_failure.ts";
 import { LoopbackRegistry } from "./loopback_registry.ts";
-import type { Sources } from "./sources.ts";
+import type { BytesFinder, ModelBytes, Place } from "./model_bytes.ts";
 
 export interface MirroredOllamaDeps {
   readonly ollama: Pick<
     Ollama,
     "pullModel" | "deleteModel" | "copyModel" | "listModels" | "listHelpers" | "hasHelpers"
   >;
-  /** Null: every pull goes to the registry. */
-  readonly use: { readonly sources: Pick<Sources, "copyOf">; readonly mirror: Pick<Mirror, "openBlob"> } | null;
+  /** Null: Ollama asks the registry itself, for every pull. */
+  readonly sources: BytesFinder | null;
   readonly log: Log;
 }
 
-/** Ollama, for pulls: each may come from the mirror, and nobody sees how. */
+/** Ollama, for pulls: each may come through the agent, and nobody sees how. */
 export class MirroredOllama {
   readonly #deps: MirroredOllamaDeps;
   /** How many pulls are under way. */
@@ -36,15 +35,15 @@ export class MirroredOllama {
 
   /**
    * As `Ollama.pullModel`; another attempt after a crash continues, and removes what the first one left.
-   * @throws CourierError also as `Sources.copyOf`; `conflict` when what came is not what the mirror has
+   * @throws CourierError also as `BytesFinder.bytesOf`; `conflict` when what came is not what is there
    */
   async pullModel(model: string, options: PullOptions = {}): Promise<void> {
-    const { ollama, use } = this.#deps;
-    const copy = (await use?.sources.copyOf(model)) ?? null;
+    const { ollama, sources } = this.#deps;
+    const bytes = (await sources?.bytesOf(model)) ?? null;
     this.#underWay += 1;
     try {
-      if (use === null || copy === null) await ollama.pullModel(model, options);
-      else await this.#pullCopy(model, copy, use.mirror, options);
+      if (bytes === null) await ollama.pullModel(model, options);
+      else await this.#pullBytes(model, bytes, options);
     } finally {
       this.#underWay -= 1;
       if (ollama.hasHelpers) await this.removeLeft();
@@ -65,27 +64,22 @@ export class MirroredOllama {
     }
   }
 
-  async #pullCopy(
-    model: string,
-    copy: MirroredModel,
-    mirror: Pick<Mirror, "openBlob">,
-    options: PullOptions,
-  ): Promise<void> {
+  async #pullBytes(model: string, bytes: ModelBytes, options: PullOptions): Promise<void> {
     const { ollama, log } = this.#deps;
-    await using registry = new LoopbackRegistry({ mirror, model: copy, log });
+    await using registry = new LoopbackRegistry({ model: bytes, log });
     const helper = registry.modelName;
-    log.info({ model }, "Pulling from the mirror");
+    log.info({ model }, `Pulling from ${bytes.place.name}`);
     try {
       await ollama.pullModel(model, { ...options, from: helper });
     } catch (error) {
-      throw inOwnWords(model, helper, error);
+      throw inOwnWords(model, helper, bytes.place, error);
     }
     // It is complete. After a crash another program may have had the port, and may have sent something else.
     const listed = (await ollama.listHelpers(options.signal)).find(({ name }) => sameModel(name, helper));
-    if (listed === undefined || !listedDigests(copy.text).includes(bare(listed.digest))) {
+    if (listed === undefined || !listedDigests(bytes.text).includes(bare(listed.digest))) {
       throw new CourierError(
         "conflict",
-        `Cannot pull ${JSON.stringify(model)}: Ollama got another model than the mirror has`,
+        `Cannot pull ${JSON.stringify(model)}: Ollama got another model than ${bytes.place.name} has`,
       );
     }
     requireWanted(model, options.signal);
@@ -114,25 +108,17 @@ function requireWanted(model: string, signal: AbortSignal | undefined): void {
 }
 
 /** Without the helper name; and wrong bytes stay wrong, unlike those that a network has changed. */
-function inOwnWords(model: string, helper: string, error: unknown): unknown {
+function inOwnWords(model: string, helper: string, { name, unreadableHint, damaged }: Place, error: unknown): unknown {
   if (!(error instanceof CourierError)) return error;
   const retry = retryOf(error);
-  if (retry === "once") {
-    return new PullFailure(
-      "unavailable",
-      `Cannot pull ${JSON.stringify(model)}: digest mismatch: the mirror's copy is damaged`,
-      {
-        retry: "never",
-        hint: `Where the share is mounted: gpuctl mirror rm ${model}, then add it again`,
-      },
-    );
+  if (retry === "once" && damaged !== null) {
+    const message = `Cannot pull ${JSON.stringify(model)}: digest mismatch: ${damaged.reason}`;
+    return new PullFailure("unavailable", message, { retry: "never", hint: damaged.hint });
   }
   const [host = "", ...path] = helper.replace(/:latest$/, "").split("/");
   const message = error.message
     .replaceAll(path.join("/"), model)
-    .replaceAll(`http://${host}`, "mirror")
-    .replaceAll(host, "the mirror");
-  return message === error.message ? error : new PullFailure(error.code, message, { retry, hint: MIRROR_HINT });
+    .replaceAll(`http://${host}`, name.replace(/^the /, ""))
+    .replaceAll(host, name);
+  return message === error.message ? error : new PullFailure(error.code, message, { retry, hint: unreadableHint });
 }
-
-const MIRROR_HINT = "Can this machine read gpu_models on the share?";

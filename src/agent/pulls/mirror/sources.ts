@@ -3,6 +3,8 @@ import { asCourierError, CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Manifest } from "../../../program/registry/manifest.ts";
 import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
+import { mirroredBytes } from "./mirrored_bytes.ts";
+import type { BytesFinder, ModelBytes } from "./model_bytes.ts";
 import type { SignedCopies } from "./signed_copies.ts";
 
 /**
@@ -20,7 +22,7 @@ export interface ManifestReader {
 
 export interface SourcesDeps {
   readonly mode: Exclude<MirrorMode, "off">;
-  readonly mirror: Pick<Mirror, "find" | "missing">;
+  readonly mirror: Pick<Mirror, "find" | "missing" | "openBlob">;
   readonly registry: ManifestReader;
   /** Null: this box does not require signatures. */
   readonly signed: Pick<SignedCopies, "requireSigned"> | null;
@@ -33,7 +35,7 @@ interface Source {
   readonly copy: MirroredModel | null;
 }
 
-export class Sources implements ManifestReader {
+export class Sources implements ManifestReader, BytesFinder {
   readonly #deps: SourcesDeps;
 
   constructor(deps: SourcesDeps) {
@@ -58,6 +60,12 @@ export class Sources implements ManifestReader {
       if (error instanceof CourierError) return null;
       throw error;
     }
+  }
+
+  /** The bytes of the mirror's copy. @throws CourierError as `copyOf` */
+  async bytesOf(model: string): Promise<ModelBytes | null> {
+    const copy = await this.copyOf(model);
+    return copy === null ? null : mirroredBytes(this.#deps.mirror, copy);
   }
 
   async #find(model: string): Promise<Source> {

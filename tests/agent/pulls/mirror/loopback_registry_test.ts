@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { LoopbackRegistry } from "#src/agent/pulls/mirror/loopback_registry.ts";
+import { mirroredBytes } from "#src/agent/pulls/mirror/mirrored_bytes.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isHelperName } from "#src/transport/mirror/helper_name.ts";
 import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
@@ -20,7 +21,7 @@ beforeEach(async () => {
   site.mirrored("registry.ollama.ai/library/other/latest", ["not served"]);
   const model = await site.mirror.find("phi4:latest");
   if (model === null) throw new Error("Not mirrored");
-  registry = new LoopbackRegistry({ mirror: site.mirror, model, log: silentLog });
+  registry = new LoopbackRegistry({ model: mirroredBytes(site.mirror, model), log: silentLog });
   const [host, namespace, name] = registry.modelName.replace(":latest", "").split("/");
   base = `http://${host}/v2/${namespace}/${name}`;
 });
@@ -113,7 +114,7 @@ describe("LoopbackRegistry", () => {
     };
     const warnings: unknown[] = [];
     const log = { ...silentLog, warn: (fields: unknown) => void warnings.push(fields) };
-    await using slow = new LoopbackRegistry({ mirror: { openBlob }, model, log });
+    await using slow = new LoopbackRegistry({ model: mirroredBytes({ openBlob }, model), log });
     const [host, namespace, name] = slow.modelName.replace(":latest", "").split("/");
     const leaving = new AbortController();
     const response = await fetch(`http://${host}/v2/${namespace}/${name}/blobs/${digest}`, { signal: leaving.signal });

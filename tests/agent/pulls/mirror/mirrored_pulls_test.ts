@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { Ollama } from "#src/agent/ollama/ollama.ts";
+import { mirroredBytes } from "#src/agent/pulls/mirror/mirrored_bytes.ts";
 import { MirroredOllama } from "#src/agent/pulls/mirror/mirrored_ollama.ts";
 import { type MirrorMode, Sources } from "#src/agent/pulls/mirror/sources.ts";
 import { systemClock } from "#src/base/clock.ts";
@@ -42,7 +43,7 @@ async function openBox(mode: Exclude<MirrorMode, "off">, registry = ""): Promise
 function mirrored(ollama: Ollama, mode: Exclude<MirrorMode, "off">, registry: Pick<RegistryReader, "readManifest">) {
   const { mirror } = share;
   const sources = new Sources({ mode, mirror, registry, signed: null, log: silentLog });
-  return new MirroredOllama({ ollama, use: { sources, mirror }, log: silentLog });
+  return new MirroredOllama({ ollama, sources, log: silentLog });
 }
 
 /** A model in the mirror: its name, and its manifest. */
@@ -100,12 +101,9 @@ describe("a pull through the mirror", () => {
     const box = await openBox("only");
     const evil = await share.mirror.find("evil:latest");
     if (evil === null) throw new Error("Not mirrored");
-    const find = async () => await Promise.resolve({ ...evil, text: "{}" });
-    const pulls = new MirroredOllama({
-      ollama: box.ollama,
-      use: { sources: { copyOf: find }, mirror: share.mirror },
-      log: silentLog,
-    });
+    const bytes = { ...mirroredBytes(share.mirror, evil), text: "{}" };
+    const sources = { bytesOf: async () => await Promise.resolve(bytes) };
+    const pulls = new MirroredOllama({ ollama: box.ollama, sources, log: silentLog });
     const error = await failure(pulls.pullModel("phi4:latest"));
     expect(error.message).not.toContain("gpu-courier-mirror");
     expect([await box.ollama.listModels(), await box.ollama.listHelpers()]).toEqual([[], []]);

@@ -1,0 +1,48 @@
+// The bytes of a model as the mirror's files on the share have them.
+import type { FileHandle } from "node:fs/promises";
+import { CourierError } from "../../../base/errors.ts";
+import { formatModelName } from "../../../base/model_name.ts";
+import type { Layer } from "../../../program/registry/manifest.ts";
+import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { ModelBytes } from "./model_bytes.ts";
+
+const CHUNK_BYTES = 1 << 20;
+
+export function mirroredBytes(mirror: Pick<Mirror, "openBlob">, { name, text, manifest }: MirroredModel): ModelBytes {
+  return {
+    text,
+    layers: manifest.layers,
+    place: {
+      name: "the mirror",
+      unreadableHint: "Can this machine read gpu_models on the share?",
+      damaged: {
+        reason: "the mirror's copy is damaged",
+        hint: `Where the share is mounted: gpuctl mirror rm ${formatModelName(name)}, then add it again`,
+      },
+    },
+    read: (layer, from, to) => readBlob(mirror, layer, from, to),
+  };
+}
+
+async function* readBlob(
+  mirror: Pick<Mirror, "openBlob">,
+  layer: Layer,
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array, void> {
+  await using file = await mirror.openBlob(layer);
+  if (file === null) throw new CourierError("not_found", `The mirror has no ${layer.digest} of this size`);
+  for (let at = from; at < to; ) {
+    const chunk = await readChunk(file, at, to);
+    // Shorter than a moment ago.
+    if (chunk.length === 0) throw new CourierError("unavailable", `The mirror's ${layer.digest} ends too early`);
+    at += chunk.length;
+    yield chunk;
+  }
+}
+
+async function readChunk(file: FileHandle, at: number, to: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, to - at));
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+  return buffer.subarray(0, bytesRead);
+}
