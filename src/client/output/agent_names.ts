@@ -1,10 +1,7 @@
-// Names of many agents in few words, and the names that such words mean.
+// Names of many agents in few words, and the flag that has them.
 import { CourierError } from "../../base/errors.ts";
 import { compareNames, namesText, rangesText } from "../../base/order.ts";
-import { AgentName } from "../../protocol.ts";
-
-/** As many as one command line may name. */
-export const MOST_NAMED = 10_000;
+import { MOST_NAMED, namedIn } from "../../program/desired/named_boxes.ts";
 
 /** So few are named one by one. */
 const FEW = 3;
@@ -37,23 +34,6 @@ export function agentFlag(names: readonly string[]): string {
   return ` --agent ${/^[\w,-]*$/.test(text) ? text : `'${text}'`}`;
 }
 
-/**
- * What a person typed to name agents: names, patterns with `*` and `?`, and ranges as `rangesText()` writes them, separated
- * by commas.
- * @returns names and patterns; undefined: no such text, or of more than `MOST_NAMED`
- */
-export function namedIn(text: string): readonly string[] | undefined {
-  const named: string[] = [];
-  // A comma in brackets belongs to a range.
-  for (const word of text.split(/,(?![^[]*\])/).map((each) => each.trim())) {
-    if (word === "") continue;
-    const names = expandRange(word, MOST_NAMED - named.length);
-    if (names?.every((name) => AgentName.safeParse(name).success || PATTERN.test(name)) !== true) return undefined;
-    named.push(...names);
-  }
-  return named;
-}
-
 /** A value of `--agent`, or of an argument that names agents; repeatable. @throws CourierError `invalid` */
 export function parseAgents(text: string, previous: readonly string[] | undefined): string[] {
   if (/^[\s,]*$/.test(text))
@@ -79,21 +59,3 @@ function backwardsRange(text: string): CourierError | undefined {
 
 /** Of a text that is refused. */
 const SHOWN = 80;
-const PATTERN = /^(?=.*[*?])[a-z0-9*?-]{1,63}$/;
-/** No name has more digits. */
-const NUMBERS = /^(\d{1,15})(?:-(\d{1,15}))?$/;
-
-/** @returns undefined: no range, or of more than `most` names */
-function expandRange(word: string, most: number): string[] | undefined {
-  const [, stem = "", list, rest = ""] = /^([^[\]]*)\[([^[\]]*)\]([^[\]]*)$/.exec(word) ?? [];
-  if (list === undefined) return most < 1 ? undefined : [word];
-  const names: string[] = [];
-  for (const run of list.split(",")) {
-    const [, first, last = first] = NUMBERS.exec(run.trim()) ?? [];
-    if (first === undefined || last === undefined || Number(last) < Number(first)) return undefined;
-    if (names.length + Number(last) - Number(first) >= most) return undefined;
-    for (let number = Number(first); number <= Number(last); number++)
-      names.push(`${stem}${String(number).padStart(first.length, "0")}${rest}`);
-  }
-  return names;
-}

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { rangesText } from "#src/base/order.ts";
-import { agentFlag, agentsText, MOST_NAMED, namedIn, parseAgents } from "#src/client/output/agent_names.ts";
+import { agentFlag, agentsText, parseAgents } from "#src/client/output/agent_names.ts";
+import { MOST_NAMED, namedIn } from "#src/program/desired/named_boxes.ts";
 import { failure } from "#tests/support/failure.ts";
 
 const numbered = (...numbers: readonly number[]): string[] => numbers.map((number) => `gpu-${number}`);

@@ -19,6 +19,7 @@ const PROTECTION = "src/program/protection.ts";
 const REGISTRY = "src/program/registry/*.ts";
 const MIRROR = "src/transport/mirror/*.ts";
 const HELPER_NAME = "src/transport/mirror/helper_name.ts";
+const DESIRED = "src/program/desired/*.ts";
 const METRICS = "src/program/metrics/*.ts";
 
 /** `inside("src/agent", "disk ledger")`: the files of these folders. */
@@ -29,7 +30,7 @@ function inside(parent: string, folders: string): string[] {
 const agent = (folders: string): string[] => inside("src/agent", folders);
 const IN_PAGE = [...BASE, "src/documents/{*,models/*}.ts"];
 const page = (folders: string): string[] => folders.split(" ").map((folder) => `src/console/${folder}/*`);
-const CLIENT = [...SEAM, ADDRESS, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts", REGISTRY];
+const CLIENT = [...SEAM, ADDRESS, ...ALL_TRUST, ...COURIER, "src/doctor/*.ts", "src/program/*.ts", REGISTRY, DESIRED];
 
 /**
  * Every file under src/ and what of the project it may import; the first row that fits counts. A folder may always import
@@ -41,6 +42,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
   { files: METRICS, may: BASE },
   { files: REGISTRY, may: [...BASE, "src/program/flags.ts"] },
+  { files: DESIRED, may: [...BASE, PROTECTION, "src/courier/{agent_view,describe_view}.ts"] },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log,model_name}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },
@@ -143,7 +145,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/client/process_io.ts", may: [...SEAM, ...TRUST, "src/program/*.ts", "src/client/io.ts", OPEN] },
   {
     files: "src/client/output/*.ts",
-    may: [...BASE, ...COURIER, "src/{program/{exit,style},client/{io,fleet_courier}}.ts"],
+    may: [...BASE, ...COURIER, "src/{program/{exit,style,desired/named_boxes},client/{io,fleet_courier}}.ts"],
   },
   {
     files: "src/client/{io,base_command,fleet_courier}.ts",

@@ -10,7 +10,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   jose: ["src/server/access/login/*.ts", "src/server/access/login/introspection/*.ts"],
   pino: ["src/program/log.ts"],
-  yaml: ["src/client/verbs/desired/fleet_file.ts"],
+  yaml: ["src/program/desired/fleet_file.ts"],
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [
     "src/program/{command,flags,exit}.ts",

@@ -3,6 +3,8 @@ import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import { deletedDocument } from "../../../documents/outcomes.ts";
+import type { DesiredFleet } from "../../../program/desired/fleet_file.ts";
+import type { BoxPlan, Step } from "../../../program/desired/plan_fleet.ts";
 import { ExitStatus } from "../../../program/exit.ts";
 import type { Response } from "../../../protocol.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
@@ -10,8 +12,6 @@ import { examples, type Program, YES } from "../../base_command.ts";
 import { MAX_WAIT } from "../../pulls/max_wait.ts";
 import { pullAll, type StartChoices } from "../../pulls/start.ts";
 import { connected, type Run, type Session } from "../../session.ts";
-import type { DesiredFleet } from "./fleet_file.ts";
-import type { BoxPlan, Step } from "./plan_fleet.ts";
 import { type FleetPlan, printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 
 interface ApplyChoices extends StartChoices {

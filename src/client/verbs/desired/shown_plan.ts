@@ -3,12 +3,12 @@ import { formatBytes } from "../../../base/format.ts";
 import { namesText } from "../../../base/order.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import { isListed } from "../../../courier/selection.ts";
+import { type DesiredFleet, MAX_FLEET_FILE_BYTES, parseFleetFile } from "../../../program/desired/fleet_file.ts";
+import { type BoxPlan, countDifferences, planFleet, type Step } from "../../../program/desired/plan_fleet.ts";
 import type { Tone } from "../../../program/style.ts";
 import type { Column } from "../../output/table.ts";
 import { readTextFile } from "../../roster/read_file.ts";
 import type { Session } from "../../session.ts";
-import { type DesiredFleet, MAX_FLEET_FILE_BYTES, parseFleetFile } from "./fleet_file.ts";
-import { type BoxPlan, countDifferences, planFleet, type Step } from "./plan_fleet.ts";
 
 const TONES: Readonly<Record<string, Tone>> = { pull: "good", update: "caution", delete: "bad", unknown: "caution" };
 

@@ -2,9 +2,9 @@
 import { CourierError } from "../../../base/errors.ts";
 import { sameModel } from "../../../base/model_name.ts";
 import type { Refused } from "../../../documents/contact.ts";
+import { namedIn } from "../../../program/desired/named_boxes.ts";
 import type { Job } from "../../../protocol.ts";
 import { boxClock } from "../../box_clock.ts";
-import { namedIn } from "../../output/agent_names.ts";
 import { jobStory } from "../../output/job_story.ts";
 import { lastSeen } from "../../output/last_seen.ts";
 import type { Session } from "../../session.ts";

@@ -1,10 +1,10 @@
 // The changes by which a fleet gets the models that a file names. Pure.
-import { asCourierError } from "../../../base/errors.ts";
-import { matchesGlob } from "../../../base/glob.ts";
-import type { AgentView } from "../../../courier/agent_view.ts";
-import { describeView } from "../../../courier/describe_view.ts";
-import { Protection } from "../../../program/protection.ts";
-import type { Model, State } from "../../../protocol.ts";
+import { asCourierError } from "../../base/errors.ts";
+import { matchesGlob } from "../../base/glob.ts";
+import type { AgentView } from "../../courier/agent_view.ts";
+import { describeView } from "../../courier/describe_view.ts";
+import type { Model, State } from "../../protocol.ts";
+import { Protection } from "../protection.ts";
 import type { DesiredFleet, DesiredModel, Target } from "./fleet_file.ts";
 
 export interface Step {

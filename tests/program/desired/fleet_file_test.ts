@@ -1,7 +1,7 @@
 // The file that names the models of a fleet: what it holds, and the line of each mistake.
 import { describe, expect, test } from "bun:test";
 import { CourierError } from "#src/base/errors.ts";
-import { parseFleetFile } from "#src/client/verbs/desired/fleet_file.ts";
+import { parseFleetFile } from "#src/program/desired/fleet_file.ts";
 
 const DIGEST = "ac896e5b8b34";
 const MODEL = "models:\n  - name: phi4\n    on: all\n";

@@ -1,8 +1,8 @@
 // The file that names the models of a fleet: YAML, read with the line of each mistake.
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
-import { asCourierError, CourierError } from "../../../base/errors.ts";
-import { normalModelName } from "../../../base/model_name.ts";
-import { namedIn } from "../../output/agent_names.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
+import { normalModelName } from "../../base/model_name.ts";
+import { namedIn } from "./named_boxes.ts";
 
 /** Which boxes: all, those with a label, or those that a name or pattern fits. */
 export type Target =

@@ -1,8 +1,8 @@
 // The changes of each box, and how long a large fleet takes to plan.
 import { describe, expect, test } from "bun:test";
-import { parseFleetFile } from "#src/client/verbs/desired/fleet_file.ts";
-import { type BoxPlan, countDifferences, planFleet } from "#src/client/verbs/desired/plan_fleet.ts";
 import type { AgentView } from "#src/courier/agent_view.ts";
+import { parseFleetFile } from "#src/program/desired/fleet_file.ts";
+import { type BoxPlan, countDifferences, planFleet } from "#src/program/desired/plan_fleet.ts";
 import { type Job, type Model, newPull, State } from "#src/protocol.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
 
