@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
 import type { Layer, Manifest } from "../../program/registry/manifest.ts";
+import { fitNote, fitOf } from "../../program/registry/model_fit.ts";
 import { ForbiddenRedirect } from "../../program/registry/registry.ts";
 import type { Disk, Job } from "../../protocol.ts";
 import type { Box } from "../box.ts";
@@ -28,8 +29,8 @@ export interface PreflightDeps {
   readonly agent: string;
   /** Null: there is no preflight, and Ollama finds out. */
   readonly registry: ManifestReader | null;
-  /** Its disk, and its GPUs. */
-  readonly box: Pick<Box, "models" | "gpus">;
+  /** Its disk, its GPUs and its memory. */
+  readonly box: Pick<Box, "models" | "gpus" | "memory">;
   readonly diskReserve: DiskReserve;
   readonly clock: Clock;
 }
@@ -146,12 +147,9 @@ export class Preflight {
     return bytes;
   }
 
-  #memory({ totalBytes }: Manifest): string | null {
-    const memories = this.#deps.box.gpus.map(({ memory_total_bytes }) => memory_total_bytes);
-    const memoryBytes = memories.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
-    if (memories.length === 0 || memories.includes(null) || totalBytes <= memoryBytes) return null;
-    const sizes = `${formatBytes(totalBytes)}, they have ${formatBytes(memoryBytes)}`;
-    return `larger than the memory of this box's GPUs: ${sizes}`;
+  #memory({ weightsBytes }: Manifest): string | null {
+    const { box } = this.#deps;
+    return fitNote(fitOf(weightsBytes ?? null, box), box);
   }
 }
 

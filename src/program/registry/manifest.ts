@@ -15,6 +15,8 @@ export interface Manifest {
   /** Each blob once, the configuration too. */
   readonly layers: readonly Layer[];
   readonly totalBytes: number;
+  /** Of the layers that are loaded into memory; missing: none is marked as such, as for a model that runs elsewhere. */
+  readonly weightsBytes?: number;
 }
 
 /** Of one manifest as text; real ones have a few kB, those of many small tensors some hundred. */
@@ -27,9 +29,15 @@ const Blob = z.object({
   digest: z.string().regex(/^sha256[:-][0-9a-fA-F]{64}$/),
   size: z.int().nonnegative().max(MAX_BLOB_BYTES),
 });
+/** The parts of a model that Ollama loads: the model, what it sees and hears with, adapters, and single tensors. */
+const WEIGHTS = /^application\/vnd\.ollama\.image\.(?:model|projector|adapter|tensor)$/;
+const LayerText = Blob.extend({ mediaType: z.string().optional().catch(undefined) });
 /** Without a configuration its digest is empty. */
 const NoBlob = z.object({ digest: z.literal("") });
-const ManifestText = z.object({ config: z.union([Blob, NoBlob]).optional(), layers: z.array(Blob).max(MAX_BLOBS) });
+const ManifestText = z.object({
+  config: z.union([Blob, NoBlob]).optional(),
+  layers: z.array(LayerText).max(MAX_BLOBS),
+});
 
 /** Reads a manifest. @returns null when Ollama could not pull it */
 export function parseManifest(text: string): Manifest | null {
@@ -37,9 +45,23 @@ export function parseManifest(text: string): Manifest | null {
   if (!read.success) return null;
   const { config, layers } = read.data;
   const blobs = config === undefined || config.digest === "" ? layers : [...layers, Blob.parse(config)];
-  const distinct = new Map(blobs.map(({ digest, size }) => [digest.replace("-", ":"), size]));
-  const found = [...distinct].map(([digest, bytes]) => ({ digest, bytes }));
-  return { digest: sha256(text), layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
+  const found = distinct(blobs);
+  const weights = distinct(layers.filter(({ mediaType }) => mediaType !== undefined && WEIGHTS.test(mediaType)));
+  return {
+    digest: sha256(text),
+    layers: found,
+    totalBytes: sum(found),
+    ...(weights.length === 0 ? {} : { weightsBytes: sum(weights) }),
+  };
+}
+
+function distinct(blobs: readonly z.infer<typeof Blob>[]): Layer[] {
+  const sizes = new Map(blobs.map(({ digest, size }) => [digest.replace("-", ":"), size]));
+  return [...sizes].map(([digest, bytes]) => ({ digest, bytes }));
+}
+
+function sum(layers: readonly Layer[]): number {
+  return layers.reduce((total, { bytes }) => total + bytes, 0);
 }
 
 /** What Ollama may list as the digest of a manifest, in hex: its JSON decoder may leave out a line end behind the last brace. */

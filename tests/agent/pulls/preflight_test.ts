@@ -1,6 +1,7 @@
 // Whether a model fits, before its first byte; and the flags that decide it.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
+import type { Box } from "#src/agent/box.ts";
 import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { defaultReserve, parseDiskReserve } from "#src/agent/disk/reserve.ts";
 import { Preflight, type PreflightDeps } from "#src/agent/pulls/preflight.ts";
@@ -49,7 +50,8 @@ afterEach(() => dir.remove());
 
 function manifest(layers: Readonly<Record<string, number>>): Manifest {
   const found = Object.entries(layers).map(([digit, bytes]) => ({ digest: digestOf(digit), bytes }));
-  return { digest: "", layers: found, totalBytes: found.reduce((sum, { bytes }) => sum + bytes, 0) };
+  const bytes = found.reduce((sum, layer) => sum + layer.bytes, 0);
+  return { digest: "", layers: found, totalBytes: bytes, weightsBytes: bytes };
 }
 
 function gpu(memoryBytes: number | null): Gpu {
@@ -58,7 +60,7 @@ function gpu(memoryBytes: number | null): Gpu {
 
 function preflight(
   freeBytes: number | null,
-  { gpus = [], ...options }: Partial<PreflightDeps> & { readonly gpus?: readonly Gpu[] } = {},
+  { gpus = [], memory = null, ...options }: Partial<PreflightDeps> & Partial<Pick<Box, "gpus" | "memory">> = {},
 ): Preflight {
   const disk = { path: "/data/models/blobs", free_bytes: freeBytes ?? 0, total_bytes: 1000 * GB };
   return new Preflight({
@@ -71,7 +73,7 @@ function preflight(
         return await Promise.resolve(found);
       },
     },
-    box: { models: new FolderOn(dir.path, freeBytes === null ? null : disk), gpus },
+    box: { models: new FolderOn(dir.path, freeBytes === null ? null : disk), gpus, memory },
     diskReserve: () => 0,
     clock,
     ...options,
@@ -186,15 +188,21 @@ describe("check()", () => {
     expect((await check).totalBytes).toBeNull();
   });
 
-  test("says when the model is larger than the memory of all GPUs, where that is known", async () => {
-    const withGpus = async (...memories: (number | null)[]): Promise<string | null> => {
-      const check = preflight(100 * GB, { gpus: memories.map(gpu) });
+  test("says when the model does not fit the GPUs, where their memory is known", async () => {
+    const withGpus = async (ramBytes: number | null, ...memories: (number | null)[]): Promise<string | null> => {
+      const memory = ramBytes === null ? null : { total_bytes: ramBytes, available_bytes: ramBytes };
+      const check = preflight(100 * GB, { gpus: memories.map(gpu), memory });
       return (await check.check("phi4:latest", ALONE)).note;
     };
-    expect(await withGpus(4 * GB, 4 * GB)).toBe("larger than the memory of this box's GPUs: 9.1 GB, they have 8.0 GB");
-    expect(await withGpus(4 * GB, 8 * GB)).toBeNull();
-    expect(await withGpus(4 * GB, null)).toBeNull();
-    expect(await withGpus()).toBeNull();
+    const sizes = "about 11.0 GB with a context of 4096 tokens, the GPUs have 8.0 GB";
+    expect(await withGpus(null, 4 * GB, 4 * GB)).toBe(`larger than the memory of this box's GPUs: ${sizes}`);
+    expect(await withGpus(64 * GB, 4 * GB, 4 * GB)).toBe(
+      `fits partly: the rest runs on the CPU (${sizes}, the box 64.0 GB)`,
+    );
+    expect(await withGpus(2 * GB, 4 * GB, 4 * GB)).toBe(`does not fit (${sizes}, the box 2.0 GB)`);
+    expect(await withGpus(null, 4 * GB, 8 * GB)).toBeNull();
+    expect(await withGpus(null, 4 * GB, null)).toBeNull();
+    expect(await withGpus(null)).toBeNull();
   });
 
   test("asks a registry again only after a while, also one that did not answer", async () => {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
 import { MAX_MANIFEST_BYTES, parseManifest } from "#src/program/registry/manifest.ts";
 import { Registry } from "#src/program/registry/registry.ts";
+import { digestOf } from "#tests/support/disk/models_fixture.ts";
 import { failure } from "#tests/support/failure.ts";
 
 const A = `sha256:${"a".repeat(64)}`;
@@ -192,6 +193,24 @@ describe("parseManifest()", () => {
       const digest = new Bun.CryptoHasher("sha256").update(text).digest("hex");
       expect(parseManifest(text)).toEqual({ digest, layers: [{ digest: A, bytes: 5 }], totalBytes: 5 });
     }
+  });
+
+  test("counts as weights what Ollama loads, each blob once", () => {
+    const layer = (type: string, digit: string, size: number) => ({
+      mediaType: `application/vnd.ollama.image.${type}`,
+      digest: digestOf(digit),
+      size,
+    });
+    const loaded = [layer("model", "1", 900), layer("projector", "2", 80), layer("adapter", "3", 7)];
+    const others = [
+      layer("model", "1", 900),
+      layer("license", "4", 50),
+      { digest: digestOf("5"), size: 3, mediaType: 7 },
+    ];
+    const weights = (layers: readonly unknown[]) => parseManifest(JSON.stringify({ layers }))?.weightsBytes;
+    expect(weights([...loaded, ...others])).toBe(987);
+    expect(weights([layer("tensor", "1", 4), layer("tensor", "2", 6)])).toBe(10);
+    expect(weights([layer("license", "4", 50)])).toBeUndefined();
   });
 
   test.each([
