@@ -7,8 +7,8 @@ import { Foreign } from "../parts/text.tsx";
 import { useAttempt } from "../parts/work.ts";
 import { useConsole } from "../shell/console.ts";
 import { useMay } from "../shell/use_fleet.ts";
-import { type FleetModel, whereText } from "./model_facts.ts";
-import { type ActiveModels, PURPOSES, type Purpose } from "./purposes.ts";
+import { type FleetModel, whereText } from "./facts/model_facts.ts";
+import { type ActiveModels, PURPOSES, type Purpose } from "./facts/purposes.ts";
 
 interface ActivePanelProps {
   readonly active: ActiveModels;

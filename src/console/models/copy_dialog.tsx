@@ -8,8 +8,8 @@ import { plural } from "../parts/text.tsx";
 import { failuresOf, useAttempt, workThrough } from "../parts/work.ts";
 import { useConsole } from "../shell/console.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import type { FleetModel } from "./model_facts.ts";
-import { refusalOf } from "./room.ts";
+import type { FleetModel } from "./facts/model_facts.ts";
+import { refusalOf } from "./facts/room.ts";
 
 interface CopyDialogProps {
   readonly model: FleetModel;

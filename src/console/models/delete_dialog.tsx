@@ -9,9 +9,9 @@ import { plural } from "../parts/text.tsx";
 import { failuresOf, useAttempt, workThrough } from "../parts/work.ts";
 import { useConsole } from "../shell/console.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import { type FleetModel, freedOn } from "./model_facts.ts";
-import { type ActiveModels, purposesOf } from "./purposes.ts";
-import { refusalOf } from "./room.ts";
+import { type FleetModel, freedOn } from "./facts/model_facts.ts";
+import { type ActiveModels, purposesOf } from "./facts/purposes.ts";
+import { refusalOf } from "./facts/room.ts";
 
 interface DeleteDialogProps {
   readonly deleted: readonly FleetModel[];

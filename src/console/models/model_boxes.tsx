@@ -7,7 +7,7 @@ import { Panel } from "../parts/panel.tsx";
 import { plural } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet } from "../shell/use_fleet.ts";
-import type { FleetModel } from "./model_facts.ts";
+import type { FleetModel } from "./facts/model_facts.ts";
 
 export function ModelBoxes({ model: { agents } }: { readonly model: FleetModel }): JSX.Element {
   const boxes = useFleet((fleet) => fleet.agents);

@@ -3,8 +3,8 @@ import type { JSX } from "preact";
 import { actionColumn, type Column } from "../parts/table.tsx";
 import { Foreign, plural, Size } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
-import { type FleetModel, keyOf, whereText } from "./model_facts.ts";
-import { type ActiveModels, purposesOf } from "./purposes.ts";
+import { type FleetModel, keyOf, whereText } from "./facts/model_facts.ts";
+import { type ActiveModels, purposesOf } from "./facts/purposes.ts";
 
 /** Ordering the names of many boxes in each row would be felt. */
 const MOST_NAMED = 12;

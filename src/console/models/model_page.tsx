@@ -10,12 +10,12 @@ import { addressOf } from "../shell/router.ts";
 import { useMay, useServerNow } from "../shell/use_fleet.ts";
 import { CopyDialog } from "./copy_dialog.tsx";
 import { DeleteDialog } from "./delete_dialog.tsx";
+import type { FleetModel } from "./facts/model_facts.ts";
+import { type ActiveModels, PURPOSES, type Purpose, useActiveModels } from "./facts/purposes.ts";
+import { type Models } from "./facts/use_models.ts";
 import { ModelBoxes } from "./model_boxes.tsx";
-import type { FleetModel } from "./model_facts.ts";
-import { PullDialog } from "./pull_dialog.tsx";
-import { PullsNow } from "./pulls_now.tsx";
-import { type ActiveModels, PURPOSES, type Purpose, useActiveModels } from "./purposes.ts";
-import { type Models } from "./use_models.ts";
+import { PullDialog } from "./pulls/pull_dialog.tsx";
+import { PullsNow } from "./pulls/pulls_now.tsx";
 
 interface ModelPageProps {
   readonly name: string;

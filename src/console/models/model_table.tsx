@@ -6,9 +6,9 @@ import { sorted } from "../parts/sorted.ts";
 import { Table } from "../parts/table.tsx";
 import { useMedia } from "../parts/use_store.ts";
 import { useQuery } from "../shell/use_fleet.ts";
+import { type FleetModel, keyOf } from "./facts/model_facts.ts";
+import { type ActiveModels } from "./facts/purposes.ts";
 import { modelColumns } from "./model_columns.tsx";
-import { type FleetModel, keyOf } from "./model_facts.ts";
-import { type ActiveModels } from "./purposes.ts";
 
 const WIDE = "(min-width: 60rem)";
 /** With its buttons and choices a row takes longer to draw than others. */

@@ -8,13 +8,13 @@ import { plural } from "../parts/text.tsx";
 import { useFleet, useMay, useQuery } from "../shell/use_fleet.ts";
 import { ActivePanel } from "./active_models.tsx";
 import { DeleteDialog } from "./delete_dialog.tsx";
-import { type FleetModel, keyOf, searchedText, whereText } from "./model_facts.ts";
+import { type FleetModel, keyOf, searchedText, whereText } from "./facts/model_facts.ts";
+import { type ActiveModels, useActiveModels } from "./facts/purposes.ts";
+import { type Models, useModels } from "./facts/use_models.ts";
 import { ModelPage } from "./model_page.tsx";
 import { ModelTable } from "./model_table.tsx";
-import { PullDialog } from "./pull_dialog.tsx";
-import { PullsNow } from "./pulls_now.tsx";
-import { type ActiveModels, useActiveModels } from "./purposes.ts";
-import { type Models, useModels } from "./use_models.ts";
+import { PullDialog } from "./pulls/pull_dialog.tsx";
+import { PullsNow } from "./pulls/pulls_now.tsx";
 
 export function ModelsPage({ rest: [name, digest] }: { readonly rest: readonly string[] }): JSX.Element {
   const read = useModels();

@@ -1,7 +1,7 @@
 // What the console shows of models before somebody pulls or deletes one.
 import { describe, expect, test } from "bun:test";
-import { type FleetModel, freedOn, whereText } from "#src/console/models/model_facts.ts";
-import { bytesIn, roomOn, verdictOf, verdictOn } from "#src/console/models/room.ts";
+import { type FleetModel, freedOn, whereText } from "#src/console/models/facts/model_facts.ts";
+import { bytesIn, roomOn, verdictOf, verdictOn } from "#src/console/models/facts/room.ts";
 import type { AgentDocument } from "#src/documents/agents.ts";
 import { jobDocument } from "#src/documents/jobs.ts";
 import { newPull } from "#src/protocol.ts";

@@ -135,9 +135,11 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/console/parts/*", may: IN_PAGE },
   { files: "src/console/shell/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts")] },
   { files: "src/console/jobs/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell")] },
+  { files: "src/console/models/facts/*", may: [...IN_PAGE, ...page("store parts shell")] },
+  { files: "src/console/models/pulls/*", may: [...IN_PAGE, ...page("api store parts shell jobs models/facts")] },
   {
     files: "src/console/{boxes,models,access,setup}/*",
-    may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell jobs")],
+    may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell jobs models/facts models/pulls")],
   },
   { files: "src/console/**", may: [...IN_PAGE, "src/console/**"] },
 

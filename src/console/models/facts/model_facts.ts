@@ -1,6 +1,6 @@
 // What the views ask of the models of the fleet: where they are, and what a delete frees.
-import { rangesText } from "../../base/order.ts";
-import type { ModelsDocument } from "../../documents/models.ts";
+import { rangesText } from "../../../base/order.ts";
+import type { ModelsDocument } from "../../../documents/models.ts";
 
 export type FleetModel = ModelsDocument["models"][number];
 

@@ -1,10 +1,10 @@
 // What to pull: a field for any name, and the models of the catalog, which a click pulls.
 import type { JSX } from "preact";
-import { NameField } from "../parts/name_field.tsx";
-import { Foreign } from "../parts/text.tsx";
-import { whereText } from "./model_facts.ts";
+import { NameField } from "../../parts/name_field.tsx";
+import { Foreign } from "../../parts/text.tsx";
+import { whereText } from "../facts/model_facts.ts";
+import { bytesIn, verdictOn } from "../facts/room.ts";
 import type { RoomChoice } from "./pull_choices.tsx";
-import { bytesIn, verdictOn } from "./room.ts";
 
 interface CatalogListProps {
   readonly catalog: readonly { readonly name: string; readonly description: string; readonly size: string }[];

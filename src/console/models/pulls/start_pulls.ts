@@ -1,11 +1,11 @@
 // Starts pulls on boxes: the jobs are in the page at once, and each refusal is a message.
-import { CourierError } from "../../base/errors.ts";
-import type { JobsDocument } from "../../documents/jobs.ts";
-import type { Api } from "../api/api.ts";
-import { plural } from "../parts/text.tsx";
-import { workThrough } from "../parts/work.ts";
-import type { Toasts } from "../shell/toasts.ts";
-import type { FleetStore } from "../store/fleet_store.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { JobsDocument } from "../../../documents/jobs.ts";
+import type { Api } from "../../api/api.ts";
+import { plural } from "../../parts/text.tsx";
+import { workThrough } from "../../parts/work.ts";
+import type { Toasts } from "../../shell/toasts.ts";
+import type { FleetStore } from "../../store/fleet_store.ts";
 
 export interface PullDeps {
   readonly api: Pick<Api, "post">;

@@ -1,11 +1,11 @@
 // The pulls that run now, above the list of models: live, as in the view of all jobs.
 import type { JSX } from "preact";
-import { JobLine } from "../jobs/job_line.tsx";
-import { Panel } from "../parts/panel.tsx";
-import { plural } from "../parts/text.tsx";
-import { addressOf } from "../shell/router.ts";
-import { useFleet } from "../shell/use_fleet.ts";
-import { activeOf } from "../store/active_jobs.ts";
+import { JobLine } from "../../jobs/job_line.tsx";
+import { Panel } from "../../parts/panel.tsx";
+import { plural } from "../../parts/text.tsx";
+import { addressOf } from "../../shell/router.ts";
+import { useFleet } from "../../shell/use_fleet.ts";
+import { activeOf } from "../../store/active_jobs.ts";
 
 const MOST = 2;
 

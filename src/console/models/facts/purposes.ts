@@ -1,6 +1,6 @@
 // The purposes for which the platform has a model, and the model for each.
-import { type Read, useDocument, useLooks } from "../shell/use_document.ts";
-import { useFleet } from "../shell/use_fleet.ts";
+import { type Read, useDocument, useLooks } from "../../shell/use_document.ts";
+import { useFleet } from "../../shell/use_fleet.ts";
 import { useCalm } from "./use_models.ts";
 
 export const PURPOSES = [

@@ -1,8 +1,8 @@
 // Whether a box takes a model: its free disk, and whether it takes commands now.
-import { formatBytes } from "../../base/format.ts";
-import type { AgentDocument } from "../../documents/agents.ts";
-import type { JobDocument } from "../../documents/jobs.ts";
-import { isActive } from "../store/job_facts.ts";
+import { formatBytes } from "../../../base/format.ts";
+import type { AgentDocument } from "../../../documents/agents.ts";
+import type { JobDocument } from "../../../documents/jobs.ts";
+import { isActive } from "../../store/job_facts.ts";
 import { whereText } from "./model_facts.ts";
 
 /** The free disk of a box without what its active pulls still need; null: unknown. */

@@ -1,11 +1,11 @@
 // The boxes that can pull, with their free disk and whether the model fits there.
 import type { JSX } from "preact";
-import { formatBytes } from "../../base/format.ts";
-import type { AgentDocument } from "../../documents/agents.ts";
-import type { JobDocument } from "../../documents/jobs.ts";
-import type { BoxChoice } from "../parts/box_picker.tsx";
-import type { FleetModel } from "./model_facts.ts";
-import { bytesIn, refusalOf, roomOn, verdictOf } from "./room.ts";
+import { formatBytes } from "../../../base/format.ts";
+import type { AgentDocument } from "../../../documents/agents.ts";
+import type { JobDocument } from "../../../documents/jobs.ts";
+import type { BoxChoice } from "../../parts/box_picker.tsx";
+import type { FleetModel } from "../facts/model_facts.ts";
+import { bytesIn, refusalOf, roomOn, verdictOf } from "../facts/room.ts";
 
 interface Sized {
   readonly name: string;

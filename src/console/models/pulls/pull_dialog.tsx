@@ -1,17 +1,17 @@
 // The dialog that pulls models: named, or from the catalog, on the boxes that are chosen in it.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { BoxPicker } from "../parts/box_picker.tsx";
-import { Dialog, DialogEnd } from "../parts/dialog.tsx";
-import { plural } from "../parts/text.tsx";
-import { useAttempt } from "../parts/work.ts";
-import { useConsole } from "../shell/console.ts";
-import { useFleet } from "../shell/use_fleet.ts";
+import { BoxPicker } from "../../parts/box_picker.tsx";
+import { Dialog, DialogEnd } from "../../parts/dialog.tsx";
+import { plural } from "../../parts/text.tsx";
+import { useAttempt } from "../../parts/work.ts";
+import { useConsole } from "../../shell/console.ts";
+import { useFleet } from "../../shell/use_fleet.ts";
+import type { FleetModel } from "../facts/model_facts.ts";
+import { useCatalog } from "../facts/use_models.ts";
 import { CatalogList } from "./catalog_list.tsx";
-import type { FleetModel } from "./model_facts.ts";
 import { boxChoices, knownSizes, type RoomChoice, roomiest } from "./pull_choices.tsx";
 import { type PullDeps, startPulls } from "./start_pulls.ts";
-import { useCatalog } from "./use_models.ts";
 
 interface PullDialogProps {
   readonly models: readonly FleetModel[];

@@ -1,9 +1,9 @@
 // Hooks for the models of the fleet, and the catalog.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { CourierError } from "../../base/errors.ts";
-import type { ModelsDocument } from "../../documents/models.ts";
-import { useDocument } from "../shell/use_document.ts";
-import { useFleet } from "../shell/use_fleet.ts";
+import type { CourierError } from "../../../base/errors.ts";
+import type { ModelsDocument } from "../../../documents/models.ts";
+import { useDocument } from "../../shell/use_document.ts";
+import { useFleet } from "../../shell/use_fleet.ts";
 import type { FleetModel } from "./model_facts.ts";
 
 /** In a large fleet something changes all the time: the list is read at most so often. */
