@@ -10,6 +10,7 @@ import { Registry } from "../program/registry/registry.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
 import { sharePath } from "../transport/address.ts";
+import { mirrorGuard } from "../transport/mirror/guard.ts";
 import { Mirror } from "../transport/mirror/mirror.ts";
 import type { Transport } from "../transport.ts";
 import { ensureKey, keyPath, readKey } from "../trust/key_file.ts";
@@ -145,7 +146,7 @@ function agentParts(
 function mirrorOf({ mirror: mode, address }: AgentSettings, registry: Registry): AgentParts["mirror"] {
   const share = sharePath(address);
   if (mode === "off" || (mode === "auto" && share === null)) return null;
-  if (share !== null) return { mode, mirror: new Mirror(share), registry };
+  if (share !== null) return { mode, mirror: new Mirror(share, mirrorGuard(systemClock)), registry };
   throw new CourierError("invalid", `Cannot use --mirror only with ${address}: the mirror is a folder of a share`, {
     hint: "Use --share, or --mirror off",
   });

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "../../base/errors.ts";
+import { closing, type Guard, guarded, type OpenFile, opening } from "./guard.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
@@ -20,15 +21,22 @@ export class HeldFolder implements AsyncDisposable {
   /** For messages. */
   readonly path: string;
   readonly #handle: FileHandle;
+  readonly #guard: Guard | null;
 
-  private constructor(path: string, handle: FileHandle) {
+  private constructor(path: string, handle: FileHandle, guard: Guard | null) {
     this.path = path;
     this.#handle = handle;
+    this.#guard = guard;
   }
 
-  /** The operator's own folder, whose path may lead over links. @throws the system's error */
-  static async openRoot(path: string): Promise<HeldFolder> {
-    return new HeldFolder(path, await open(path, O_RDONLY | O_DIRECTORY));
+  /**
+   * The operator's own folder, whose path may lead over links.
+   * @param guard through which all calls here and below go; null: a program that may wait for a share that hangs
+   * @throws the system's error; what the guard throws
+   */
+  static async openRoot(path: string, guard: Guard | null = null): Promise<HeldFolder> {
+    const handle = await opening(guard, async () => await open(path, O_RDONLY | O_DIRECTORY));
+    return new HeldFolder(path, handle, guard);
   }
 
   /** The path of a name in this folder, for one call. */
@@ -38,37 +46,43 @@ export class HeldFolder implements AsyncDisposable {
 
   /** A folder below, which the caller closes. @returns null when it does not exist. @throws the system's error: `ENOTDIR` for a link */
   async folder(...names: readonly string[]): Promise<HeldFolder | null> {
-    return await this.#descend(names, async (parent, name) => await absent(open(parent.at(name), FOLDER)));
+    return await this.#descend(names, async (parent, name) => await absent(parent.#open(name, FOLDER)));
   }
 
   /** As `folder`; what is missing is made, with the permissions of this folder. */
   async makeFolder(...names: readonly string[]): Promise<HeldFolder> {
     const made = await this.#descend(names, async (parent, name) => {
       await parent.#make(name);
-      return await open(parent.at(name), FOLDER);
+      return await parent.#open(name, FOLDER);
     });
     if (made === null) throw new Error(`Not made: ${names.join("/")}`);
     return made;
   }
 
   /** A regular file, which the caller closes. @returns null when it does not exist, or is something else */
-  async file(name: string): Promise<{ readonly handle: FileHandle; readonly bytes: number } | null> {
-    const handle = await absent(open(this.at(name), FILE), ["ENOENT", "ELOOP", "ENXIO"]);
+  async file(name: string): Promise<{ readonly handle: OpenFile; readonly bytes: number } | null> {
+    const handle = await absent(this.#open(name, FILE), ["ENOENT", "ELOOP", "ENXIO"]);
     if (handle === null) return null;
-    const facts = await handle.stat();
-    if (facts.isFile()) return { handle, bytes: facts.size };
-    await handle.close();
+    const held = guarded(this.#guard, handle);
+    try {
+      const facts = await this.#run(async () => await handle.stat());
+      if (facts.isFile()) return { handle: held, bytes: facts.size };
+    } catch (error) {
+      await held.close();
+      throw error;
+    }
+    await held.close();
     return null;
   }
 
   /** Size and time of a regular file; null when there is no such file. */
   async look(name: string): Promise<{ readonly bytes: number; readonly modifiedAtMs: number } | null> {
-    const facts = await absent(lstat(this.at(name)));
+    const facts = await absent(this.#run(async () => await lstat(this.at(name))));
     return facts?.isFile() === true ? { bytes: facts.size, modifiedAtMs: facts.mtimeMs } : null;
   }
 
   async entries(): Promise<readonly Entry[]> {
-    const found = await readdir(this.at("."), { withFileTypes: true });
+    const found = await this.#run(async () => await readdir(this.at("."), { withFileTypes: true }));
     return found.map((entry) => {
       return { name: entry.name, kind: entry.isFile() ? "file" : entry.isDirectory() ? "folder" : "other" };
     });
@@ -76,7 +90,7 @@ export class HeldFolder implements AsyncDisposable {
 
   /** What files here should permit: as this folder does, without the right to run them. */
   async fileMode(): Promise<number> {
-    return (await this.#handle.stat()).mode & 0o666;
+    return (await this.#run(async () => await this.#handle.stat())).mode & 0o666;
   }
 
   /** Makes what was renamed into this folder survive a power cut. */
@@ -85,7 +99,7 @@ export class HeldFolder implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    await this.#handle.close();
+    await closing(this.#guard, this.#handle);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,13 +114,21 @@ export class HeldFolder implements AsyncDisposable {
     if (name === undefined) throw new Error("No folder is named");
     const handle = await enter(this, name);
     if (handle === null) return null;
-    const below = new HeldFolder(join(this.path, name), handle);
+    const below = new HeldFolder(join(this.path, name), handle, this.#guard);
     if (rest.length === 0) return below;
     try {
       return await below.#descend(rest, enter);
     } finally {
       await below.close();
     }
+  }
+
+  async #open(name: string, flags: number): Promise<FileHandle> {
+    return await opening(this.#guard, async () => await open(this.at(name), flags));
+  }
+
+  async #run<Value>(call: () => Promise<Value>): Promise<Value> {
+    return this.#guard === null ? await call() : await this.#guard.run(call);
   }
 
   async #make(name: string): Promise<void> {

@@ -26,7 +26,7 @@ const MAX_MODELS = 10_000;
 /** @throws CourierError `unavailable` when the share cannot be read */
 export async function listMirror(mirror: Mirror): Promise<Listed> {
   try {
-    await using root = await absent(HeldFolder.openRoot(mirror.path));
+    await using root = await absent(HeldFolder.openRoot(mirror.path, mirror.guard));
     if (root === null) return { models: [], blobs: new Map() };
     const blobs = await blobSizes(root);
     const models: ListedModel[] = [];

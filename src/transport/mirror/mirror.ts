@@ -1,10 +1,10 @@
 // The mirror: models in a folder of the share, which the boxes pull instead of downloading each of them. Untrusted when read.
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { CourierError } from "../../base/errors.ts";
 import { formatModelName, type ModelName, parseModelName } from "../../base/model_name.ts";
 import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../../program/registry/manifest.ts";
 import { mirrorFailure } from "./failures.ts";
+import type { Guard, OpenFile } from "./guard.ts";
 import { absent, HeldFolder } from "./held_folder.ts";
 import { BLOBS, blobName, MANIFESTS, MIRROR } from "./layout.ts";
 
@@ -25,10 +25,14 @@ export class Mirror {
   /** Of the mirror's folder in it. */
   readonly path: string;
 
+  /** Null: a share that hangs may stop this program. */
+  readonly guard: Guard | null;
+
   /** @param share it need not have a mirror */
-  constructor(share: string) {
+  constructor(share: string, guard: Guard | null = null) {
     this.share = share;
     this.path = join(share, MIRROR);
+    this.guard = guard;
   }
 
   /**
@@ -52,7 +56,7 @@ export class Mirror {
    * @returns null when it is not there with its size
    * @throws CourierError `unavailable` when the share cannot be read
    */
-  async openBlob({ digest, bytes }: Layer): Promise<FileHandle | null> {
+  async openBlob({ digest, bytes }: Layer): Promise<OpenFile | null> {
     return await this.#reading(async (root) => {
       await using blobs = (await root?.folder(BLOBS)) ?? null;
       const found = (await blobs?.file(blobName(digest))) ?? null;
@@ -77,7 +81,7 @@ export class Mirror {
   /** Runs `read` in the mirror's folder; null: the share has no mirror. @throws CourierError */
   async #reading<Value>(read: (root: HeldFolder | null) => Promise<Value>): Promise<Value> {
     try {
-      await using root = await absent(HeldFolder.openRoot(this.path));
+      await using root = await absent(HeldFolder.openRoot(this.path, this.guard));
       return await read(root);
     } catch (error) {
       throw mirrorFailure("read the mirror", this.path, error);
@@ -103,7 +107,7 @@ export async function readModel(folder: HeldFolder, name: ModelName): Promise<Mi
 }
 
 /** As many bytes as the file had a moment ago: it may grow meanwhile. */
-async function readAll(file: FileHandle, size: number): Promise<Buffer> {
+async function readAll(file: OpenFile, size: number): Promise<Buffer> {
   const buffer = Buffer.alloc(size);
   let length = 0;
   while (length < size) {

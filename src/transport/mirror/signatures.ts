@@ -13,7 +13,7 @@ const MAX_BYTES = 4096;
 /** @returns null when there is no signature, or it is too large to be one. @throws CourierError `unavailable` */
 export async function readSignature(mirror: Mirror, name: ModelName): Promise<string | null> {
   try {
-    await using root = await absent(HeldFolder.openRoot(mirror.path));
+    await using root = await absent(HeldFolder.openRoot(mirror.path, mirror.guard));
     await using folder = (await root?.folder(SIGNATURES, name.host, name.namespace, name.model)) ?? null;
     const found = (await folder?.file(fileName(name))) ?? null;
     if (found === null) return null;

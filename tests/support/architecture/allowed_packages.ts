@@ -45,7 +45,6 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/transport/nats/calls/connection.ts",
     "src/program/{foreground_program,journal,stop_signal,user_name}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
-    "src/agent/pulls/mirror/mirrored_bytes.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
     "src/client/{roster/read_file,over_http/token_file}.ts",

@@ -37,8 +37,11 @@ export const TRANSPORT_ROWS: readonly { readonly files: string; readonly may: re
   },
   { files: "src/transport/several.ts", may: [...SEAM, "src/transport/closables.ts", "src/transport/several/*.ts"] },
   { files: "src/transport/memory/*.ts", may: SEAM },
-  // The models on the share: a store beside the transport, which needs nothing of it.
-  { files: "src/transport/mirror/*.ts", may: [...BASE, "src/program/registry/manifest.ts"] },
+  // The models on the share: a store beside the transport, with a gate of its own.
+  {
+    files: "src/transport/mirror/*.ts",
+    may: [...BASE, "src/program/registry/manifest.ts", "src/transport/share/calls/stall_gate.ts"],
+  },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },
   { files: "src/transport/share/{time/share_clock,messages/awaited}.ts", may: ["src/base/clock.ts"] },

@@ -1,8 +1,8 @@
 // The bytes of a model as the mirror's files on the share have them.
-import type { FileHandle } from "node:fs/promises";
 import { CourierError } from "../../../base/errors.ts";
 import { formatModelName } from "../../../base/model_name.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
+import type { OpenFile } from "../../../transport/mirror/guard.ts";
 import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
 import type { ModelBytes } from "./model_bytes.ts";
 
@@ -41,7 +41,7 @@ async function* readBlob(
   }
 }
 
-async function readChunk(file: FileHandle, at: number, to: number): Promise<Buffer> {
+async function readChunk(file: OpenFile, at: number, to: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, to - at));
   const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
   return buffer.subarray(0, bytesRead);

@@ -34,7 +34,7 @@ export class Gate {
   #isWatching = false;
 
   /** @param limit calls at a time: fewer than Bun's file pool has threads, or a hung share stops every file call */
-  constructor(clock: Clock, limit: number = Math.max(1, poolThreads() - 1)) {
+  constructor(clock: Clock, limit: number = callsAtATime("transport")) {
     this.#clock = clock;
     this.#limit = limit;
   }
@@ -109,6 +109,12 @@ export class Gate {
       hint: "Its server does not respond; work continues by itself when it does",
     });
   }
+}
+
+/** How many calls each may have under way, so that a thread is left when both hang: of 16 threads 11 and 4. */
+export function callsAtATime(of: "transport" | "mirror", threads = poolThreads()): number {
+  const mirror = Math.max(1, Math.floor(threads / 4));
+  return of === "mirror" ? mirror : Math.max(1, threads - mirror - 1);
 }
 
 function poolThreads(): number {
