@@ -87,7 +87,7 @@ export class NetworkSite implements AsyncDisposable {
   async agent(
     seat: Seat,
     name: string,
-    ollama: SimulatedOllama,
+    ollama: Pick<SimulatedOllama, "url">,
     args: readonly string[] = [],
     binary = "gpu-agent",
   ): Promise<Running> {
@@ -100,7 +100,7 @@ export class NetworkSite implements AsyncDisposable {
   startAgent(
     seat: Seat,
     name: string,
-    { url }: SimulatedOllama,
+    { url }: Pick<SimulatedOllama, "url">,
     args: readonly string[] = [],
     binary = "gpu-agent",
   ): Running {
