@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Outage } from "../base/outage.ts";
+import type { DiskReserve } from "../program/disk_reserve.ts";
 import { Protection } from "../program/protection.ts";
 import type { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
@@ -27,7 +28,6 @@ import { Verifier } from "./commands/verify.ts";
 import { Worker } from "./commands/worker.ts";
 import { ModelsFolder } from "./disk/models_folder.ts";
 import { PulledBlobs } from "./disk/pulled_blobs.ts";
-import type { DiskReserve } from "./disk/reserve.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { LedgerUpkeep } from "./ledger/upkeep.ts";
 import { LateCommands } from "./models/late_commands.ts";

@@ -2,13 +2,13 @@
 import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
+import type { DiskReserve } from "../../program/disk_reserve.ts";
 import type { Layer, Manifest } from "../../program/registry/manifest.ts";
 import { fitNote, fitOf } from "../../program/registry/model_fit.ts";
-import { ForbiddenRedirect } from "../../program/registry/registry.ts";
+import { ForbiddenRedirect } from "../../program/registry/requests.ts";
 import type { Disk, Job } from "../../protocol.ts";
 import type { Box } from "../box.ts";
 import type { Unknown } from "../disk/models_folder.ts";
-import type { DiskReserve } from "../disk/reserve.ts";
 
 /** The result of the check. */
 export interface Foreseen {

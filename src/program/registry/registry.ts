@@ -1,28 +1,18 @@
 // Asks a model's registry for its manifest, before Ollama does. Its answers are untrusted.
-import { z } from "zod";
 import { CourierError } from "../../base/errors.ts";
-import { parseJson, readBounded } from "../../base/foreign_text.ts";
+import { readBounded } from "../../base/foreign_text.ts";
 import { parseModelName } from "../../base/model_name.ts";
 import type { AllowedRegistries } from "./allowed_registries.ts";
 import { connectionReason } from "./connection.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
+import { NO_SUCH, type RegistryRequest, RegistryRequests, type RegistryRequestsOptions } from "./requests.ts";
 
 export interface RegistryOptions {
   /** Where it may be sent on to, and which of them speak no TLS. */
   readonly registries: Pick<AllowedRegistries, "allowsRedirect" | "insecure">;
   /** For all of it: redirects, a token, the manifest. */
   readonly timeoutMs?: number;
-  /** For tests, whose certificates nobody trusts. */
-  readonly fetch?: (url: string, init: BunFetchRequestInit) => Promise<Response>;
-}
-
-/** A registry redirects to what is not allowed: Ollama, which follows it anywhere, must not be asked. */
-export class ForbiddenRedirect extends CourierError {
-  constructor(from: string, { host, protocol }: URL) {
-    super("forbidden", `${from} redirects to ${host || protocol}, which is not allowed`, {
-      hint: "If it should be, the administrator of this box can name it with --allow-registry or --insecure-registry",
-    });
-  }
+  readonly fetch?: RegistryRequestsOptions["fetch"];
 }
 
 /** The registry itself does not answer: nothing that it has can be read now. */
@@ -40,24 +30,16 @@ export interface PublishedManifest extends Manifest {
 }
 
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
-const NO_SUCH = [404, 410];
-const MAX_REDIRECTS = 3;
-const MAX_TOKEN_BYTES = 64_000;
-
-const TokenAnswer = z.object({
-  token: z.string().max(16_000).optional(),
-  access_token: z.string().max(16_000).optional(),
-});
 
 export class Registry {
   readonly #registries: RegistryOptions["registries"];
   readonly #timeoutMs: number;
-  readonly #request: NonNullable<RegistryOptions["fetch"]>;
+  readonly #requests: RegistryRequests;
 
-  constructor({ registries, timeoutMs = 5000, fetch: request = fetch }: RegistryOptions) {
+  constructor({ registries, timeoutMs = 5000, fetch }: RegistryOptions) {
     this.#registries = registries;
     this.#timeoutMs = timeoutMs;
-    this.#request = request;
+    this.#requests = new RegistryRequests({ registries, fetch });
   }
 
   /**
@@ -82,12 +64,18 @@ export class Registry {
   }
 
   async #read(url: URL, signal: AbortSignal): Promise<PublishedManifest> {
-    let response = await this.#fetch(url, { accept: MANIFEST_TYPE }, signal);
+    const mayLeadTo = (next: URL): boolean => this.#registries.allowsRedirect(next);
+    const request: RegistryRequest = { url, headers: { accept: MANIFEST_TYPE }, signal, mayLeadTo };
+    let response = await this.#requests.send(request);
     const challenge = response.status === 401 ? response.headers.get("www-authenticate") : null;
     if (challenge !== null) {
       await response.body?.cancel();
-      const authorization = `Bearer ${await this.#token(url, challenge, signal)}`;
-      response = await this.#fetch(url, { accept: MANIFEST_TYPE, authorization }, signal);
+      // Like Ollama, which pulls it afterwards: from the registry itself only.
+      const token = await this.#requests.readToken(challenge, ({ host }) => host === url.host, request);
+      response = await this.#requests.send({
+        ...request,
+        headers: { ...request.headers, authorization: `Bearer ${token}` },
+      });
       // Some registries hide private models in this way, and Ollama may be logged in where we are not.
       if (NO_SUCH.includes(response.status)) {
         await response.body?.cancel();
@@ -99,56 +87,6 @@ export class Registry {
     const manifest = parseManifest(text);
     if (manifest !== null) return { ...manifest, digest: hash.digest("hex") };
     throw new CourierError("unavailable", `${url.host} sends a manifest that cannot be read`);
-  }
-
-  /** A token for anybody, without a signature. Like Ollama, from the registry itself only. */
-  async #token(registry: URL, challenge: string, signal: AbortSignal): Promise<string> {
-    const wanted = new Map([...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key, value]));
-    const url = URL.parse(wanted.get("realm") ?? "");
-    if (!/^bearer /i.test(challenge) || url === null || url.host !== registry.host) {
-      throw new CourierError("forbidden", `${registry.host} asks for a login`);
-    }
-    for (const key of ["service", "scope"]) if (wanted.has(key)) url.searchParams.set(key, wanted.get(key) ?? "");
-    const response = await this.#fetch(url, { accept: "application/json" }, signal);
-    if (NO_SUCH.includes(response.status)) {
-      await response.body?.cancel();
-      throw new CourierError("forbidden", `${registry.host} asks for a login`);
-    }
-    const answer = TokenAnswer.safeParse(parseJson(await readText(response, url, MAX_TOKEN_BYTES)));
-    const token = answer.data?.token ?? answer.data?.access_token;
-    if (token !== undefined && /^[\x21-\x7e]+$/.test(token)) return token;
-    throw new CourierError("unavailable", `${url.host} sends a token that cannot be read`);
-  }
-
-  /** Follows redirects, only to what is allowed, and takes no token to another host. */
-  async #fetch(first: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
-    if (!this.#isReachable(first))
-      throw new CourierError("forbidden", `${first.host} speaks no TLS, and is not named with --insecure-registry`);
-    let url = first;
-    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      const { authorization, ...open } = headers;
-      const sent = authorization === undefined || url.host !== first.host ? open : { ...open, authorization };
-      // A registry without TLS is near: no proxy leads there.
-      const response = await this.#request(url.href, {
-        headers: sent,
-        signal,
-        redirect: "manual",
-        ...(url.protocol === "http:" ? { proxy: false } : {}),
-      });
-      if (![301, 302, 303, 307, 308].includes(response.status)) return response;
-      await response.body?.cancel();
-      const next = URL.parse(response.headers.get("location") ?? "", url.href);
-      if (next === null) break;
-      if (!this.#registries.allowsRedirect(next) || !this.#isReachable(next))
-        throw new ForbiddenRedirect(first.host, next);
-      url = next;
-    }
-    throw new CourierError("unavailable", `${first.host} redirects too often`);
-  }
-
-  /** By TLS, or without it at a host that is named for that. */
-  #isReachable({ protocol, host }: URL): boolean {
-    return protocol === "https:" || (protocol === "http:" && this.#registries.insecure.has(host));
   }
 }
 

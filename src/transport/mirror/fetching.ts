@@ -9,6 +9,7 @@ import { BLOBS, MIRROR, TEMPORARY } from "./layout.ts";
 import type { Mirror } from "./mirror.ts";
 import { PartialBlob } from "./partial_blob.ts";
 import type { RegistrySource } from "./registry_source.ts";
+import { type RoomOf, requireRoom } from "./room.ts";
 import { addManifest, WrongBlob } from "./writing.ts";
 
 export interface FetchingDeps {
@@ -20,6 +21,8 @@ export interface FetchingDeps {
   readonly bytesPerSecond: number | null;
   /** Called as it gets further. Must not throw. */
   readonly onProgress: (progress: Fetched) => void;
+  /** For tests: what the share has free. */
+  readonly roomOf?: RoomOf;
 }
 
 export interface Fetched {
@@ -53,9 +56,10 @@ export async function fetchModel(name: ModelName, deps: FetchingDeps): Promise<F
     await using share = await HeldFolder.openRoot(mirror.share);
     await using temporary = await share.makeFolder(MIRROR, TEMPORARY);
     await using blobs = await share.makeFolder(MIRROR, BLOBS);
+    await requireRoom({ mirror, name, missing, temporary, roomOf: deps.roomOf });
     for (const layer of missing) await new BlobFetch(name, layer, { temporary, blobs }, progress, deps).run();
   } catch (error) {
-    throw mirrorFailure("write the mirror", mirror.path, error);
+    throw writeFailure(mirror, error);
   }
   await addManifest(mirror, name, text);
   return progress.fetched;
@@ -167,6 +171,14 @@ class Progress {
     if (earlyMs > 0) await clock.sleep(earlyMs, signal);
     requireWanted(signal);
   }
+}
+
+/** A share that fills up on the way keeps what is there: the next attempt begins with it. */
+function writeFailure(mirror: Mirror, error: unknown): CourierError {
+  const failure = mirrorFailure("write the mirror", mirror.path, error);
+  if (failure.code !== "exhausted" || error instanceof CourierError) return failure;
+  const { message, hint, cause } = failure;
+  return new CourierError("exhausted", `${message}; what was fetched is kept for the next time`, { hint, cause });
 }
 
 function requireWanted(signal: AbortSignal): void {

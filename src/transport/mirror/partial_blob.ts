@@ -31,7 +31,7 @@ export class PartialBlob implements AsyncDisposable {
    * @returns null while somebody else fetches it
    */
   static async open(temporary: HeldFolder, layer: Layer): Promise<PartialBlob | null> {
-    const name = `${blobName(layer.digest)}-partial`;
+    const name = partialName(layer);
     const mode = await temporary.fileMode();
     const [path, flags] = [temporary.at(name), O_RDWR | O_NOFOLLOW];
     const begun = await absent(open(path, flags | O_CREAT | O_EXCL, mode), ["EEXIST"]);
@@ -105,6 +105,11 @@ export class PartialBlob implements AsyncDisposable {
       this.#bytes += bytesRead;
     }
   }
+}
+
+/** Of a blob that is being fetched, in `.tmp/`. */
+export function partialName({ digest }: Layer): string {
+  return `${blobName(digest)}-partial`;
 }
 
 /** By the share's own clock, which a file that is made now shows. */

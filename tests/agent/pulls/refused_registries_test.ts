@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { AgentParts } from "#src/agent/assemble.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
-import { ForbiddenRedirect } from "#src/program/registry/registry.ts";
 import { DEFAULT_REGISTRIES } from "#src/program/registry/registry_host.ts";
+import { ForbiddenRedirect } from "#src/program/registry/requests.ts";
 import { MemorySite, ScriptedOllama } from "#tests/support/sites/agent_on_memory.ts";
 
 const MODEL = "10.0.0.1:8443/internal/secrets:latest";

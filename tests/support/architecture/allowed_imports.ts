@@ -85,7 +85,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/agent/{ollama,disk}/*.ts", may: [...BASE, REGISTRY, HELPER_NAME] },
   { files: "src/agent/pulls/mirror/*.ts", may: [...BASE, MIRROR, REGISTRY, ...TRUST, ROSTER, ...agent("ollama")] },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
-  { files: "src/agent/pulls/*.ts", may: [...BASE, REGISTRY, "src/agent/box.ts", ...agent("ollama disk ledger")] },
+  {
+    files: "src/agent/pulls/*.ts",
+    may: [...BASE, REGISTRY, "src/{agent/box,program/disk_reserve}.ts", ...agent("ollama disk ledger")],
+  },
   { files: "src/agent/models/*.ts", may: [...BASE, PROTECTION, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST, METRICS] },
   {

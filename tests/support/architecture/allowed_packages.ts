@@ -32,10 +32,10 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],
   "node:zlib": ["src/server/http/responses.ts"],
-  "node:dns": ["src/agent/pulls/host_names.ts", "src/server/webhooks/http/post.ts"],
+  "node:dns": ["src/{agent/pulls/host_names,program/registry/storage,server/webhooks/http/post}.ts"],
   "node:net": [
     "src/agent/pulls/host_names.ts",
-    "src/program/registry/allowed_registries.ts",
+    "src/program/registry/internal_address.ts",
     "src/server/access/{trusted_proxies,login/address}.ts",
     "src/server/webhooks/{settings,http/*}.ts",
   ],

@@ -40,7 +40,7 @@ export const TRANSPORT_ROWS: readonly { readonly files: string; readonly may: re
   // The models on the share: a store beside the transport, with a gate of its own.
   {
     files: "src/transport/mirror/*.ts",
-    may: [...BASE, "src/program/registry/manifest.ts", "src/transport/share/calls/stall_gate.ts"],
+    may: [...BASE, "src/program/{disk_reserve,registry/*}.ts", "src/transport/share/calls/stall_gate.ts"],
   },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },

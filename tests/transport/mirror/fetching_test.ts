@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "
 import { Registry } from "#sim/registry/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { parseModelName } from "#src/base/model_name.ts";
+import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
 import { type Fetched, fetchModel } from "#src/transport/mirror/fetching.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
@@ -27,18 +28,24 @@ afterEach(async () => {
   site[Symbol.dispose]();
 });
 
+function insecure(...hosts: readonly string[]): AllowedRegistries {
+  return new AllowedRegistries({ agent: "this machine", allowed: [], insecure: hosts });
+}
+
 interface Choices {
   readonly signal?: AbortSignal;
   readonly bytesPerSecond?: number;
   readonly onProgress?: (progress: Fetched) => void;
+  readonly freeBytes?: number;
 }
 
 async function fetchIt({
+  freeBytes = Infinity,
   signal = new AbortController().signal,
   bytesPerSecond,
   onProgress,
 }: Choices = {}): Promise<Fetched> {
-  const source = new RegistrySource({ isInsecure: () => true, silenceMs: 500 });
+  const source = new RegistrySource({ registries: insecure(registry.host), silenceMs: 500 });
   return await fetchModel(parseModelName(model), {
     mirror: site.mirror,
     source,
@@ -46,6 +53,7 @@ async function fetchIt({
     signal,
     bytesPerSecond: bytesPerSecond ?? null,
     onProgress: onProgress ?? (() => undefined),
+    roomOf: async () => ({ freeBytes, totalBytes: 20 * MB }),
   });
 }
 
@@ -139,7 +147,7 @@ describe("fetchModel()", () => {
   });
 
   test("keeps to its rate", async () => {
-    const source = new RegistrySource({ isInsecure: () => true });
+    const source = new RegistrySource({ registries: insecure(registry.host) });
     const beganAtMs = performance.now();
     await fetchModel(parseModelName(model), {
       mirror: site.mirror,
@@ -150,6 +158,23 @@ describe("fetchModel()", () => {
       onProgress: () => undefined,
     });
     expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(450);
+  });
+
+  test("a share without room for it is left alone, unless what is missing fits", async () => {
+    const error = await failure(fetchIt({ freeBytes: 4 * MB }));
+    expect(error.code).toBe("exhausted");
+    expect(error.message).toContain("3.0 MB needed and 1.0 MB in reserve, 4.0 MB free in");
+    expect(error.hint).toContain("gpuctl mirror gc");
+    expect(registry.served("m").bytes).toBe(0);
+    registry.setSpeed("m", 10 * MB);
+    await fetchUpTo(MB);
+    await fetchIt({ freeBytes: 3.1 * MB });
+    expectWhole();
+  });
+
+  test("a model that is there already needs no room", async () => {
+    await fetchIt();
+    expect((await fetchIt({ freeBytes: 0 })).receivedBytes).toBe(0);
   });
 
   test.each([

@@ -3,6 +3,8 @@ import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { normalModelName, parseModelName } from "../../../base/model_name.ts";
 import { ExitStatus } from "../../../program/exit.ts";
+import { AllowedRegistries } from "../../../program/registry/allowed_registries.ts";
+import { ANY_REGISTRY } from "../../../program/registry/registry_host.ts";
 import { type Fetched, fetchModel } from "../../../transport/mirror/fetching.ts";
 import { RegistrySource } from "../../../transport/mirror/registry_source.ts";
 import type { MirrorVerb } from "./verb.ts";
@@ -41,14 +43,15 @@ export async function addToMirror(verb: MirrorVerb, models: readonly string[], c
 
 async function fetchOne({ mirror, io, printer }: MirrorVerb, model: string, choices: AddChoices): Promise<Fetched> {
   const { clock, signal } = io;
-  const insecure = new Set(choices.insecureRegistry);
   let shownAtMs = clock.monotonic();
   const onProgress = ({ completedBytes, totalBytes }: Fetched): void => {
     if (clock.monotonic() - shownAtMs < SHOWN_EVERY_MS) return;
     shownAtMs = clock.monotonic();
     printer.note(`${model}: ${formatBytes(completedBytes)} of ${formatBytes(totalBytes)}`);
   };
-  const source = new RegistrySource({ isInsecure: (host) => insecure.has(host) });
+  const insecure = choices.insecureRegistry ?? [];
+  const registries = new AllowedRegistries({ agent: "this machine", allowed: [ANY_REGISTRY], insecure });
+  const source = new RegistrySource({ registries });
   const bytesPerSecond = choices.fetchRate ?? null;
   return await fetchModel(parseModelName(model), { mirror, source, clock, signal, bytesPerSecond, onProgress });
 }

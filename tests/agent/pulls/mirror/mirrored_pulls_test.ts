@@ -154,7 +154,9 @@ describe("a fleet with a mirror", () => {
     const model = first.registry.offer("big", { layers: [bytes, 1000] });
     await fetchModel(parseModelName(model), {
       mirror: share.mirror,
-      source: new RegistrySource({ isInsecure: () => true }),
+      source: new RegistrySource({
+        registries: new AllowedRegistries({ agent: "this machine", allowed: [], insecure: [first.registry.host] }),
+      }),
       clock: systemClock,
       signal: new AbortController().signal,
       bytesPerSecond: null,

@@ -1,5 +1,5 @@
 // How much of the models' disk pulls leave free, from `--disk-reserve`.
-import { CourierError } from "../../base/errors.ts";
+import { CourierError } from "../base/errors.ts";
 
 /** Bytes to stay free on a disk of so many. */
 export type DiskReserve = (totalBytes: number) => number;
