@@ -40,17 +40,43 @@ interface Wanted extends DesiredModel {
  * @param views with their lists of models and jobs
  * @returns the boxes that the file names
  */
-export function planFleet({ models, prune }: DesiredFleet, views: readonly AgentView[]): readonly BoxPlan[] {
-  const wanted = models.map((model): Wanted => ({ ...model, key: model.name.toLowerCase() }));
-  const copies = Map.groupBy(
-    views.flatMap(({ state }) => state?.models ?? []),
-    ({ name }) => name.toLowerCase(),
-  );
-  const known = views.flatMap((view) => {
-    const own = wanted.filter(({ on }) => on.some((target) => fits(target, view)));
-    return own.length === 0 ? [] : [planBox(view, own, { prune, copies })];
-  });
-  return [...known, ...missingBoxes(wanted, views)];
+export function planFleet(desired: DesiredFleet, views: readonly AgentView[]): readonly BoxPlan[] {
+  const planner = new FleetPlanner(desired, views);
+  return [...views.flatMap((view) => planner.boxPlan(view) ?? []), ...planner.missingBoxes()];
+}
+
+/** Plans box by box, for a program that must not be busy for the time of a large fleet. */
+export class FleetPlanner {
+  readonly #wanted: readonly Wanted[];
+  readonly #prune: boolean;
+  readonly #views: readonly AgentView[];
+  readonly #copies: Copies;
+
+  /** @param views as for `planFleet()` */
+  constructor({ models, prune }: DesiredFleet, views: readonly AgentView[]) {
+    this.#wanted = models.map((model): Wanted => ({ ...model, key: model.name.toLowerCase() }));
+    this.#prune = prune;
+    this.#views = views;
+    this.#copies = Map.groupBy(
+      views.flatMap(({ state }) => state?.models ?? []),
+      ({ name }) => name.toLowerCase(),
+    );
+  }
+
+  /** Undefined for a box that the file does not name. */
+  boxPlan(view: AgentView): BoxPlan | undefined {
+    const own = this.#wanted.filter(({ on }) => on.some((target) => fits(target, view)));
+    return own.length === 0 ? undefined : planBox(view, own, { prune: this.#prune, copies: this.#copies });
+  }
+
+  /** Names without `*` and `?` that no agent has. */
+  missingBoxes(): readonly BoxPlan[] {
+    const known = new Set(this.#views.map(({ agent }) => agent));
+    const targets = this.#wanted.flatMap(({ on }) => on);
+    const named = targets.flatMap((target) => (target.kind === "name" ? [target.name] : []));
+    const missing = new Set(named.filter((name) => !/[*?]/.test(name) && !known.has(name)));
+    return [...missing].map((agent) => unknownBox(agent, "no such agent is known"));
+  }
 }
 
 /** How many steps change something. */
@@ -124,14 +150,6 @@ function protectionOf(agent: string, state: State): (key: string) => boolean {
 /** A pull that is under way may be of a person who needs the model: it is looked at again when the pull has ended. */
 function isPulled({ jobs }: State, key: string): boolean {
   return jobs.some(({ ended_at, model }) => ended_at === null && model.toLowerCase() === key);
-}
-
-/** Names without `*` and `?` that no agent has. */
-function missingBoxes(wanted: readonly Wanted[], views: readonly AgentView[]): BoxPlan[] {
-  const known = new Set(views.map(({ agent }) => agent));
-  const named = wanted.flatMap(({ on }) => on.flatMap((target) => (target.kind === "name" ? [target.name] : [])));
-  const missing = new Set(named.filter((name) => !/[*?]/.test(name) && !known.has(name)));
-  return [...missing].map((agent) => unknownBox(agent, "no such agent is known"));
 }
 
 function unknownBox(agent: string, unknown: string): BoxPlan {

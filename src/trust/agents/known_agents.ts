@@ -81,6 +81,11 @@ export class KnownAgents {
     this.#expected = expected;
   }
 
+  /** Whether documents are verified at all. */
+  get verifies(): boolean {
+    return this.#mode !== "off";
+  }
+
   /** Another number after each decision: earlier verdicts no longer hold. */
   get revision(): number {
     return this.#revision;
