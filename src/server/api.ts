@@ -28,6 +28,7 @@ import { compressResponse, identifyRequest, keepNothing } from "./http/responses
 import { RequestRate } from "./limits/request_rate.ts";
 import { addMetricsRoute } from "./metrics/route.ts";
 import { timeRequests } from "./metrics/timed_requests.ts";
+import { addDesiredRoute } from "./models/desired/route.ts";
 import { addUpdateRoutes } from "./models/updates/route.ts";
 import { ollamaRoots, ollamaRoutes } from "./ollama/routes.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
@@ -63,6 +64,7 @@ const OF_CALLER = [
   addModelRoutes,
   addModelVerbRoutes,
   addUpdateRoutes,
+  addDesiredRoute,
   addActiveModelRoutes,
   addTicketRoutes,
   addJobRoutes,

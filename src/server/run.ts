@@ -7,6 +7,7 @@ import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { Courier } from "../courier.ts";
+import { NOTHING_DESIRED } from "../documents/models/desired.ts";
 import { VERSION } from "../program/flags.ts";
 import { PublishedModels, type PublishedModelsOptions } from "../program/registry/published.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
@@ -206,6 +207,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
     ...given,
+    desired: { document: () => NOTHING_DESIRED },
     fleet,
     courier,
     keeper: new Keeper({ agents, store: kept.knownAgents, clock, log }),

@@ -5,6 +5,7 @@ import type { Log } from "../base/log.ts";
 import type { IndexedFleet } from "../courier/index/indexed_fleet.ts";
 import type { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import type { Courier } from "../courier.ts";
+import type { DesiredDocument } from "../documents/models/desired.ts";
 import type { PublishedModels } from "../program/registry/published.ts";
 import type { Keeper } from "../trust/agents/keeper.ts";
 import type { Authenticator } from "./access/authenticator.ts";
@@ -60,6 +61,8 @@ export interface Services {
   readonly catalog: Catalog;
   /** What the registries have now. */
   readonly publishedModels: PublishedModels;
+  /** The fleet compared with the file that names its models. */
+  readonly desired: { document(): DesiredDocument };
   /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;
   /** Whether a pull that was started under /agents is cancelled when the last client that follows it disconnects. */

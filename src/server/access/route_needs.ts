@@ -26,6 +26,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "POST /v1/agents/:agent/trust": "no limits",
   "GET /v1/models": "list_models",
   "GET /v1/updates": "list_models",
+  "GET /v1/desired": "list_models",
   "GET /v1/jobs": "list_jobs",
   "POST /v1/jobs": "pull_model",
   "GET /v1/jobs/:id": "list_jobs",

@@ -3,6 +3,7 @@ import { asCourierError, CourierError } from "../../base/errors.ts";
 import { holdsModel } from "../../courier/agent_view.ts";
 import { ScopedFleet } from "../../courier/index/scoped_fleet.ts";
 import { withoutPlace } from "../../courier/index/share_away.ts";
+import { desiredOf } from "../../documents/models/desired.ts";
 import type { Caller } from "../access/caller.ts";
 import { openQuestions } from "../limits/questions.ts";
 import type { Services, WholeServices } from "../services.ts";
@@ -114,6 +115,7 @@ function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<st
     audit: { askedFor: (job) => whole.audit.askedFor(job).filter((agent) => agents.has(agent)) },
     jobFeed: new ScopedFeed(whole.jobFeed, agents),
     lists: { get: (key, version, render) => lists.get(`${number} ${key}`, version, render) },
+    desired: { document: () => desiredOf(whole.desired.document(), agents) },
     defaultAgent: defaultAgent !== undefined && agents.has(defaultAgent) ? defaultAgent : undefined,
   };
 }

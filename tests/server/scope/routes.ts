@@ -151,6 +151,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
       ({ agent }) => `/v1/updates?agent=${agent}`,
     ),
   },
+  "GET /v1/desired": { needs: "list_models", requests: paths(() => "/v1/desired") },
   "GET /v1/jobs": {
     needs: "list_jobs",
     requests: paths(

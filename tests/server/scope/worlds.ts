@@ -1,9 +1,10 @@
 // Two fleets that a token for gpu-1 must not be able to tell apart: in one of them there is also gpu-2.
+import { type DriftDocument, NOTHING_DESIRED } from "#src/documents/models/desired.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
-import { active, ended, HIDDEN, OWN, START_MS } from "./subjects.ts";
+import { active, ended, HIDDEN, OWN, START_MS, type Subject } from "./subjects.ts";
 
 export interface World extends AsyncDisposable {
   readonly server: ServerUnderTest;
@@ -17,7 +18,13 @@ export interface World extends AsyncDisposable {
 
 export async function openWorld(kind: "with gpu-2" | "without gpu-2"): Promise<World> {
   const clock = new ManualClock(START_MS);
-  const server = await openServer({ clock, store: new MemoryStore(clock), defaultAgent: HIDDEN.agent });
+  const drift = [OWN, ...(kind === "with gpu-2" ? [HIDDEN] : [])].map(driftOf);
+  const server = await openServer({
+    clock,
+    store: new MemoryStore(clock),
+    defaultAgent: HIDDEN.agent,
+    desired: { ...NOTHING_DESIRED, file: "/etc/fleet.yaml", status: "active", models: drift.length, drift },
+  });
   const own = await ScriptedAgent.open(server.store, OWN.agent, { models: [modelOf(OWN.model), modelOf("both:1b")] });
   own.jobs = [active(OWN.agent, 1)];
   own.running = [{ name: OWN.model, size: 1, size_vram: 1, expires_at: "" }];
@@ -39,6 +46,10 @@ export async function openWorld(kind: "with gpu-2" | "without gpu-2"): Promise<W
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+function driftOf({ agent, model }: Subject): DriftDocument {
+  return { agent, model, action: "pull", since: "2026-01-01T00:00:00.000Z", job: null, reason: null };
 }
 
 async function openHidden({ store, services }: ServerUnderTest): Promise<ScriptedAgent> {

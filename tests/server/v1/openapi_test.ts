@@ -53,6 +53,7 @@ describe("/openapi.json", () => {
       "/v1/agents/{agent}/trust",
       "/v1/audit",
       "/v1/catalog",
+      "/v1/desired",
       "/v1/doctor",
       "/v1/events",
       "/v1/jobs",

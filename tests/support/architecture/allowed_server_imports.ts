@@ -139,7 +139,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     files: "src/server/services.ts",
     may: [
       ...BASE,
-      "src/{courier,program/registry/published}.ts",
+      "src/{courier,program/registry/published,documents/models/desired}.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
@@ -150,7 +150,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     files: "src/server/scope/*.ts",
     may: [
       ...BASE,
-      "src/courier/{agent_view,index/{scoped_fleet,share_away}}.ts",
+      "src/{courier/{agent_view,index/{scoped_fleet,share_away}},documents/models/desired}.ts",
       "src/server/{services,fleet/job_feed}.ts",
       ...server("access limits"),
     ],
@@ -218,7 +218,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console http http/{docs,guard} limits fleet/lists models/updates metrics ollama scope v1 v1/schema platform webhooks",
+        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,updates} metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },
@@ -230,6 +230,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       ...ALL_TRUST,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
+      "src/documents/models/desired.ts",
       "src/program/{*,registry/*}.ts",
       "src/server/{api,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
       ...server("access access/sessions audit http http/guard limits metrics store store/shared webhooks"),

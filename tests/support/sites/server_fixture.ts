@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "#src/base/clock.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
+import { type DesiredDocument, NOTHING_DESIRED } from "#src/documents/models/desired.ts";
 import { PublishedModels } from "#src/program/registry/published.ts";
 import { Authenticator, type Login } from "#src/server/access/authenticator.ts";
 import { Sessions } from "#src/server/access/sessions/sessions.ts";
@@ -92,6 +93,7 @@ export async function openServer({
   managesTokens = false,
   cancelsOnDisconnect = false,
   insecureRegistries = [],
+  desired = NOTHING_DESIRED,
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -108,6 +110,7 @@ export async function openServer({
   cancelsOnDisconnect?: boolean;
   /** The only ones that it asks for newer models. */
   insecureRegistries?: readonly string[];
+  desired?: DesiredDocument;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = memoryDir("gpu-courier-server-");
   const database = openStore(stateDir);
@@ -164,6 +167,7 @@ export async function openServer({
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
     publishedModels: new PublishedModels({ allowed: [], insecure: insecureRegistries, clock }),
+    desired: { document: () => desired },
     defaultAgent,
     cancelsOnDisconnect,
     clock,
