@@ -26,9 +26,9 @@ import { VERB_HELP } from "./server/access/verb_words.ts";
 import { showAudit } from "./server/audit/command.ts";
 import { recordLocalChange } from "./server/audit/local_change.ts";
 import { seenState } from "./server/fleet/seen_state.ts";
-import { originOf } from "./server/http/guard/cross_origin.ts";
-import { hostName } from "./server/http/guard/trusted_hosts.ts";
+import { guardFlags } from "./server/http/guard/flags.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
+import { mirrorFlags, mirrorSettings } from "./server/models/mirror/flags.ts";
 import { ollamaFlags } from "./server/ollama/flags.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
@@ -197,13 +197,6 @@ function showKey(path: string): void {
   if (isMissing) writeError(`Created ${path}. A gpu-server that is running signs with it after a restart.\n`);
 }
 
-function corsOriginFlag() {
-  return flag(
-    "--cors-origin <origin>",
-    "web pages that may use the API in a browser, with a token, by their origin; repeatable",
-  ).argParser(parse.list(parseOrigin));
-}
-
 function createServerCommand() {
   return createServiceCommand()
     .addOption(consoleFlags.console())
@@ -223,6 +216,8 @@ function createServerCommand() {
     .addOption(loginFlags.authNameClaim())
     .addOption(registryFlags.allowRegistry())
     .addOption(registryFlags.insecureRegistry())
+    .addOption(mirrorFlags.mirror())
+    .addOption(mirrorFlags.fetchRate())
     .addOption(webhookFlags.webhook())
     .addOption(webhookFlags.webhookSecretFile())
     .addOption(webhookFlags.webhookCa());
@@ -239,13 +234,8 @@ function createServiceCommand() {
         parse.address,
       ),
     )
-    .addOption(
-      flag(
-        "--trusted-host <name>",
-        "name by which clients call --trusted-listen, in addition to its address and localhost; repeatable",
-      ).argParser(parse.list(parseHost)),
-    )
-    .addOption(corsOriginFlag())
+    .addOption(guardFlags.trustedHost())
+    .addOption(guardFlags.corsOrigin())
     .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
     .addOption(ollamaFlags.cancelOnDisconnect())
     .addOption(flag("--catalog <file>", "JSON file served as /api/config/available-models (default: a built-in list)"))
@@ -283,6 +273,7 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
   const log = openLog(options.logLevel, options.logFormat);
   const login = await openLogin(options, { clock: systemClock, log });
   const webhooks = openWebhooks(options);
+  const mirror = mirrorSettings(options, addresses);
   const transports = openAt(options, addresses, {
     create: options.init ? "always" : "network",
     log,
@@ -292,19 +283,14 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
   const store = await openServerStore(placeOf(options, addresses), { transports, log });
   try {
     const settings = {
-      address: { host: options.host, port: options.port },
-      ...trustedSettings(options),
-      corsOrigins: options.corsOrigin ?? [],
+      ...httpSettings(options),
       // A site that moves goes on there.
       newBoxesOn: addresses.at(-1) ?? addresses[0],
       natsPrefix: options.natsPrefix,
       ...consoleSettings(options),
-      timeoutMs: options.timeout * 1000,
-      maxListeners: options.maxListeners,
-      defaultAgent: options.defaultAgent,
-      cancelsOnDisconnect: options.cancelOnDisconnect,
       catalog,
       registries: chosenRegistries(options),
+      mirror,
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
@@ -317,8 +303,18 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
   }
 }
 
-function trustedSettings({ trustedListen, trustedHost = [] }: Options) {
-  return { trustedAddress: trustedListen, trustedHosts: trustedHost };
+function httpSettings(options: Options) {
+  const { host, port, trustedListen, trustedHost, corsOrigin, timeout, maxListeners } = options;
+  return {
+    address: { host, port },
+    trustedAddress: trustedListen,
+    trustedHosts: trustedHost ?? [],
+    corsOrigins: corsOrigin ?? [],
+    timeoutMs: timeout * 1000,
+    maxListeners,
+    defaultAgent: options.defaultAgent,
+    cancelsOnDisconnect: options.cancelOnDisconnect,
+  };
 }
 
 function operatorsOf({ operatorKeys }: Options, stateDir: string) {
@@ -360,19 +356,6 @@ type Addresses = ReturnType<typeof addressesOf>;
 function openAt(options: Options, addresses: Addresses, more: Omit<TransportOptions, "nats" | "watch" | "clock">) {
   const { watch } = options;
   return openTransports(addresses, { nats: natsFlagsOf(options), watch, clock: systemClock, ...more });
-}
-
-function parseHost(text: string): string {
-  const name = /:\d*$/.test(text) ? undefined : hostName(text);
-  if (name !== undefined) return name;
-  throw new InvalidArgumentError("Give a name without a port, for example gpu.example.org");
-}
-
-function parseOrigin(text: string): string {
-  const origin = originOf(text);
-  if (origin !== undefined) return origin;
-  const why = text === "*" ? "Any page that gets hold of a token could use it from anywhere. " : "";
-  throw new InvalidArgumentError(`${why}Give scheme, host and port, for example https://dash.example.org`);
 }
 
 function parseAgent(text: string): string {

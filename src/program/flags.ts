@@ -23,6 +23,8 @@ export function flag<const Flags extends string>(flags: Flags, description: stri
   return isUnset ? option : option.env(name);
 }
 
+const RATE_UNITS: Readonly<Record<string, number>> = { kb: 1e3, mb: 1e6, gb: 1e9 };
+
 /** Parsers for flags, which refuse an empty value. Commander shows their errors with the flag's name. */
 export const parse = {
   /** Whether the variable of a switch leaves it off. */
@@ -46,6 +48,13 @@ export const parse = {
     const count = Number(text);
     if (/^\d+$/.test(text) && count > 0 && Number.isSafeInteger(count)) return count;
     throw new InvalidArgumentError("Give a whole number above 0, for example 10");
+  },
+  /** In bytes per second. */
+  rate: (text: string): number => {
+    const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmg]b)(?:\/s)?$/i.exec(text.trim()) ?? [];
+    const bytes = Number(amount) * (RATE_UNITS[unit.toLowerCase()] ?? 0);
+    if (bytes > 0) return bytes;
+    throw new InvalidArgumentError("Give a rate such as 50MB/s");
   },
   port: (text: string): number => {
     const port = Number(text);

@@ -29,6 +29,7 @@ import { RequestRate } from "./limits/request_rate.ts";
 import { addMetricsRoute } from "./metrics/route.ts";
 import { timeRequests } from "./metrics/timed_requests.ts";
 import { addDesiredRoute } from "./models/desired/route.ts";
+import { addMirrorRoutes } from "./models/mirror/route.ts";
 import { addUpdateRoutes } from "./models/updates/route.ts";
 import { ollamaRoots, ollamaRoutes } from "./ollama/routes.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
@@ -65,6 +66,7 @@ const OF_CALLER = [
   addModelVerbRoutes,
   addUpdateRoutes,
   addDesiredRoute,
+  addMirrorRoutes,
   addActiveModelRoutes,
   addTicketRoutes,
   addJobRoutes,

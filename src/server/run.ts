@@ -40,6 +40,8 @@ import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
 import { openQuestions } from "./limits/questions.ts";
 import { Measures } from "./metrics/measures.ts";
 import { TimedTransport } from "./metrics/timed_transport.ts";
+import type { MirrorSettings } from "./models/mirror/flags.ts";
+import { type MirrorParts, openMirror } from "./models/mirror/open.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import type { SetupFacts, WholeServices } from "./services.ts";
 import { ActiveModels } from "./store/active_models.ts";
@@ -82,6 +84,8 @@ export interface ServerSettings {
   readonly catalog: Catalog;
   /** The registries that are asked for newer models. */
   readonly registries: Omit<PublishedModelsOptions, "clock">;
+  /** Null: it runs no mirror. */
+  readonly mirror: MirrorSettings | null;
   /** The platform's own; null: there are only own tokens. */
   readonly login: Login | null;
   /** Null: commands are not signed. */
@@ -130,12 +134,13 @@ export async function runServer(
   const transport = openWhole(transports, { agents, measures, log });
   const services = assemble(settings, { transport, database, shared, tokens, roster, agents, measures, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
-  const working = Promise.all([services.keeper.run(stop), services.webhooks.run(stop), shared?.run(stop)]);
+  const { keeper, webhooks, mirror } = services;
+  const working = Promise.all([keeper.run(stop), webhooks.run(stop), mirror?.fetches.run(stop), shared?.run(stop)]);
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
   service.ready();
-  const { readiness, webhooks } = services;
+  const { readiness } = services;
   const [{ url }] = listeners;
   const { login } = settings;
   await checkItself({ url, readiness, login, webhooks, transport, service, clock: systemClock, log }, stop);
@@ -201,13 +206,12 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const courier = new Courier(transport, { sender: "server", timeoutMs, ...trust, waits: measures, clock, log, fleet });
   const connection = new Connection({ transport, fleet, clock, log });
   const endedJobs = shared?.ends ?? new EndedJobs(database, courier);
-  const publishedModels = new PublishedModels({ ...settings.registries, clock });
-  const given = { measures, catalog, publishedModels, defaultAgent, cancelsOnDisconnect, clock, log };
+  const given = { measures, catalog, defaultAgent, cancelsOnDisconnect, clock, log };
   const kept = openKept({ database, shared, clock });
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
     ...given,
-    desired: { document: () => NOTHING_DESIRED },
+    ...openModels(settings, { ...given, ...kept, jobFeed, courier, connection }),
     fleet,
     courier,
     keeper: new Keeper({ agents, store: kept.knownAgents, clock, log }),
@@ -228,6 +232,15 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     webhooks: new Webhooks(settings.webhooks, { ...given, ...kept, feed: jobFeed, ended: endedJobs, fleet }),
     listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
+  };
+}
+
+/** What brings models to the boxes. */
+function openModels({ registries, mirror }: ServerSettings, parts: Omit<MirrorParts, "registries">) {
+  return {
+    publishedModels: new PublishedModels({ ...registries, clock: parts.clock }),
+    desired: { document: () => NOTHING_DESIRED },
+    mirror: openMirror(mirror, { ...parts, registries }),
   };
 }
 

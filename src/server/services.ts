@@ -27,6 +27,8 @@ import type { JobQuestions } from "./limits/job_questions.ts";
 import type { Listeners } from "./limits/listeners.ts";
 import type { ModelQuestions } from "./limits/model_questions.ts";
 import type { Measures } from "./metrics/measures.ts";
+import type { FleetMirror } from "./models/mirror/scoped_mirror.ts";
+import type { ServerMirror } from "./models/mirror/server_mirror.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import type { ActiveModelStore } from "./store/active_models.ts";
 import type { EndedJob, EndLog } from "./store/ended_jobs.ts";
@@ -63,6 +65,8 @@ export interface Services {
   readonly publishedModels: PublishedModels;
   /** The fleet compared with the file that names its models. */
   readonly desired: { document(): DesiredDocument };
+  /** Null: this server runs none. */
+  readonly mirror: FleetMirror | null;
   /** The agent for a pull or delete on the platform's routes that names no agent. */
   readonly defaultAgent: string | undefined;
   /** Whether a pull that was started under /agents is cancelled when the last client that follows it disconnects. */
@@ -102,6 +106,7 @@ export interface WholeServices extends Services {
   /** Whether tokens may be added and revoked over HTTP. */
   readonly managesTokens: boolean;
   readonly webhooks: Webhooks;
+  readonly mirror: ServerMirror | null;
 }
 
 /** The services of the caller of a request. */

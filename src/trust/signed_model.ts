@@ -19,12 +19,21 @@ export function signModel({ name, digest }: ModelIdentity, signedAt: string, key
 }
 
 /**
+ * The id of the key that seems to have signed this model: who is not to decide anything by it need not have the key.
+ * @returns null when the text is no signature of this model
+ */
+export function signerOf(text: string | null, model: ModelIdentity): string | null {
+  const signature = text === null ? null : findSignature(text);
+  return signature !== null && isOf(signature.signed, model) ? signature.keyId : null;
+}
+
+/**
  * Why this text does not sign this model; null: it does.
  * @param find the key of an id, as it is trusted now
  */
 export function signatureFault(
   text: string | null,
-  { name, digest }: ModelIdentity,
+  model: ModelIdentity,
   find: (id: string) => TrustedKey | undefined,
   nowMs: number,
 ): string | null {
@@ -35,7 +44,10 @@ export function signatureFault(
   if (key.endsAtMs !== null && nowMs >= key.endsAtMs) return `the key ${key.id}, which signed it, is no longer valid`;
   if (key.verbs !== null && !key.verbs.has("mirror")) return `the key ${key.id}, which signed it, lacks verbs=mirror`;
   if (!isSignedBy("mirror", signature, key)) return "its signature is wrong";
-  const signed = SignedModel.safeParse(parseJson(signature.signed));
-  const isMeant = signed.data?.name.toLowerCase() === name.toLowerCase() && signed.data.digest === digest;
-  return isMeant ? null : "its signature is that of another model";
+  return isOf(signature.signed, model) ? null : "its signature is that of another model";
+}
+
+function isOf(text: string, { name, digest }: ModelIdentity): boolean {
+  const signed = SignedModel.safeParse(parseJson(text));
+  return signed.data?.name.toLowerCase() === name.toLowerCase() && signed.data.digest === digest;
 }

@@ -5,8 +5,17 @@ import { firstOf } from "../../courier/named.ts";
 import type { Verb } from "../../protocol.ts";
 import { type Caller, describeCaller } from "./caller.ts";
 
-/** A verb, or `any`: every caller may use it, or `no limits`: it shows or changes more than the agents of a caller. */
-type Need = Verb | "any" | "no limits";
+/**
+ * A verb, or one that must be for all agents, or `any`: every caller may use it, or `no limits`: it shows or changes more than
+ * the agents of a caller.
+ */
+type Need = Verb | OnAll | "any" | "no limits";
+
+interface OnAll {
+  readonly onAll: Verb;
+}
+
+const onAll = (verb: Verb): OnAll => ({ onAll: verb });
 
 /** A HEAD is as its GET. A route that is missing here needs `no limits`; any other path gets 404 or 405. */
 const NEEDS: Readonly<Record<string, Need>> = {
@@ -27,6 +36,13 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "GET /v1/models": "list_models",
   "GET /v1/updates": "list_models",
   "GET /v1/desired": "list_models",
+  "GET /v1/mirror": "list_models",
+  "GET /v1/mirror/fetches": "list_jobs",
+  "POST /v1/mirror/fetches": onAll("pull_model"),
+  "GET /v1/mirror/fetches/:id": "list_jobs",
+  "DELETE /v1/mirror/fetches/:id": onAll("cancel_job"),
+  "DELETE /v1/mirror/models/:model": onAll("delete_model"),
+  "POST /v1/mirror/gc": onAll("delete_model"),
   "GET /v1/jobs": "list_jobs",
   "POST /v1/jobs": "pull_model",
   "GET /v1/jobs/:id": "list_jobs",
@@ -106,18 +122,33 @@ export function beyondLimits(caller: Caller, method: string, path: string): Cour
   const { agents, verbs } = caller;
   if (agents === null && verbs === null) return undefined;
   const need = routes.match(method === "HEAD" ? "GET" : method, path)[0][0]?.[0] ?? "no limits";
-  if (need === "any" || (need !== "no limits" && verbs?.has(need) !== false)) return undefined;
-  return beyond(caller, need);
+  if (need === "any") return undefined;
+  if (typeof need === "object") return agents === null && may(caller, need.onAll) ? undefined : beyond(caller, need);
+  return need !== "no limits" && may(caller, need) ? undefined : beyond(caller, need);
+}
+
+function may({ verbs }: Caller, verb: Verb): boolean {
+  return verbs?.has(verb) !== false;
+}
+
+/** For what concerns every agent only because of the body. @throws CourierError `forbidden` for a caller that sees only some */
+export function requireOnAll(caller: Caller, verb: Verb): void {
+  if (caller.agents !== null || !may(caller, verb)) throw beyond(caller, onAll(verb));
 }
 
 /** For a route whose verb depends on the body. @throws CourierError `forbidden` for a caller that may not use it */
 export function requireVerb(caller: Caller, verb: Verb): void {
-  if (caller.verbs?.has(verb) === false) throw beyond(caller, verb);
+  if (!may(caller, verb)) throw beyond(caller, verb);
 }
 
-function beyond(caller: Caller, need: Verb | "no limits"): CourierError {
+function beyond(caller: Caller, need: Exclude<Need, "any">): CourierError {
   const { agents, verbs } = caller;
-  const what = need === "no limits" ? "what only a token without limits may use" : need;
+  const what =
+    need === "no limits"
+      ? "what only a token without limits may use"
+      : typeof need === "object"
+        ? `${need.onAll} for all agents`
+        : need;
   const where = agents === null ? "" : ` on ${firstOf([...agents], (agent) => agent)}`;
   return new CourierError("forbidden", `${describeCaller(caller)} may not use ${what}`, {
     hint: `It may use ${verbs === null ? `what the role ${caller.role} permits` : [...verbs].join(", ")}${where}`,

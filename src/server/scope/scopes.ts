@@ -6,6 +6,7 @@ import { withoutPlace } from "../../courier/index/share_away.ts";
 import { desiredOf } from "../../documents/models/desired.ts";
 import type { Caller } from "../access/caller.ts";
 import { openQuestions } from "../limits/questions.ts";
+import { scopedMirror } from "../models/mirror/scoped_mirror.ts";
 import type { Services, WholeServices } from "../services.ts";
 import { ScopedFeed } from "./scoped_feed.ts";
 
@@ -116,6 +117,7 @@ function scoped(whole: WholeServices, fleet: ScopedFleet, agents: ReadonlySet<st
     jobFeed: new ScopedFeed(whole.jobFeed, agents),
     lists: { get: (key, version, render) => lists.get(`${number} ${key}`, version, render) },
     desired: { document: () => desiredOf(whole.desired.document(), agents) },
+    mirror: whole.mirror === null ? null : scopedMirror(whole.mirror, agents),
     defaultAgent: defaultAgent !== undefined && agents.has(defaultAgent) ? defaultAgent : undefined,
   };
 }

@@ -5,6 +5,7 @@ import { mirrorFailure } from "./failures.ts";
 import { absent, HeldFolder } from "./held_folder.ts";
 import { BLOBS, blobName, MANIFESTS, nameAt } from "./layout.ts";
 import { type Mirror, type MirroredModel, readModel } from "./mirror.ts";
+import { readSignature } from "./signatures.ts";
 
 export interface ListedModel {
   readonly name: ModelName;
@@ -12,6 +13,8 @@ export interface ListedModel {
   readonly model: MirroredModel | null;
   /** How many of its blobs are not there with their size. */
   readonly missing: number;
+  /** As a text, which nobody has verified; null: it is not signed. */
+  readonly signature: string | null;
 }
 
 export interface Listed {
@@ -33,7 +36,7 @@ export async function listMirror(mirror: Mirror): Promise<Listed> {
     for await (const found of modelsIn(root)) {
       const layers = found.model?.manifest.layers ?? [];
       const missing = layers.filter(({ digest, bytes }) => blobs.get(blobName(digest)) !== bytes).length;
-      models.push({ ...found, missing });
+      models.push({ ...found, missing, signature: await readSignature(mirror, found.name) });
       if (models.length >= MAX_MODELS) break;
     }
     return { models: models.toSorted((a, b) => compare(a.name, b.name)), blobs };
@@ -43,7 +46,7 @@ export async function listMirror(mirror: Mirror): Promise<Listed> {
 }
 
 /** Every file in `manifests/` whose path is a model's name. */
-export async function* modelsIn(root: HeldFolder): AsyncGenerator<Omit<ListedModel, "missing">> {
+export async function* modelsIn(root: HeldFolder): AsyncGenerator<Pick<ListedModel, "name" | "model">> {
   await using manifests = await root.folder(MANIFESTS);
   if (manifests === null) return;
   for (const host of await foldersIn(manifests))

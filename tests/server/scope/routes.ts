@@ -10,6 +10,8 @@ interface Asked {
 interface Row {
   /** `any`: all may use it; `no limits`: nobody with limits may. */
   readonly needs: Verb | "any" | "no limits";
+  /** Nobody with limited agents may use it. */
+  readonly onAll?: true;
   readonly requests: (subject: Subject) => readonly Asked[];
   /** Of the response to a caller that may use it; missing: a success. */
   readonly status?: number;
@@ -152,6 +154,28 @@ export const ROUTES: Readonly<Record<string, Row>> = {
     ),
   },
   "GET /v1/desired": { needs: "list_models", requests: paths(() => "/v1/desired") },
+  "GET /v1/mirror": { needs: "list_models", requests: paths(() => "/v1/mirror") },
+  "GET /v1/mirror/fetches": { needs: "list_jobs", requests: paths(() => "/v1/mirror/fetches") },
+  "POST /v1/mirror/fetches": {
+    needs: "pull_model",
+    onAll: true,
+    requests: body("/v1/mirror/fetches", () => [{ model: "new:1b" }]),
+  },
+  "GET /v1/mirror/fetches/:id": {
+    needs: "list_jobs",
+    requests: paths(({ fetch }) => `/v1/mirror/fetches/${fetch}`),
+  },
+  "DELETE /v1/mirror/fetches/:id": {
+    needs: "cancel_job",
+    onAll: true,
+    requests: paths(({ fetch }) => `/v1/mirror/fetches/${fetch}`),
+  },
+  "DELETE /v1/mirror/models/:model": {
+    needs: "delete_model",
+    onAll: true,
+    requests: paths(({ model }) => `/v1/mirror/models/${model}`),
+  },
+  "POST /v1/mirror/gc": { needs: "delete_model", onAll: true, requests: paths(() => "/v1/mirror/gc") },
   "GET /v1/jobs": {
     needs: "list_jobs",
     requests: paths(

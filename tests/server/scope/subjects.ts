@@ -8,10 +8,10 @@ function jobId(digit: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-00000000000${digit}`;
 }
 
-/** What a request may be about. */
-export const OWN = { agent: "gpu-1", model: "own:1b", jobs: [jobId(1)] } as const;
+/** What a request may be about. After the one fetch into the mirror both are to pull. */
+export const OWN = { agent: "gpu-1", model: "own:1b", jobs: [jobId(1)], fetch: jobId(6) } as const;
 /** gpu-2's jobs: an active one, one that ended, one that only its own memory has, and one that was refused. */
-export const HIDDEN = { agent: "gpu-2", model: "hidden:1b", jobs: [2, 3, 4, 5].map(jobId) } as const;
+export const HIDDEN = { agent: "gpu-2", model: "hidden:1b", jobs: [2, 3, 4, 5].map(jobId), fetch: jobId(6) } as const;
 export type Subject = typeof OWN | typeof HIDDEN;
 
 export function active(agent: string, digit: number): Job {

@@ -65,7 +65,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   {
     files: "src/documents/{*,models/*}.ts",
     may: [
-      "src/{base/{check,clock,errors,glob,model_name},protocol,courier/*,documents/*,program/registry/published}.ts",
+      "src/{base/{check,clock,errors,glob,model_name,order},protocol,courier/*,documents/*}.ts",
+      "src/{program/registry/{manifest,published},transport/mirror/listing,trust/signed_model}.ts",
       KNOWN_AGENTS,
     ],
   },

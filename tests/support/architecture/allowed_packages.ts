@@ -14,7 +14,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ollama: ["src/agent/ollama/*.ts"],
   "@commander-js/extra-typings": [
     "src/program/{command,flags,exit}.ts",
-    "src/server/access/{flag_values,sessions/flags}.ts",
+    "src/server/{access/{flag_values,sessions/flags},http/guard/flags}.ts",
     "src/{agent,server,client}.ts",
     "src/client/{base_command,command_line,roster/verbs,help/columns,over_http/proxy/proxy_verb,verbs/mirror/verbs}.ts",
   ],
@@ -27,7 +27,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:ffi": ["src/program/{service_manager,reader_watch}.ts"],
   "bun:sqlite": [
     "src/agent/ledger/*.ts",
-    "src/server/{run,audit/{audit_copy,audit_log,schema,waiting_numbers},store/{*,shared/*,shared/logs/*},webhooks/{*,queue/*}}.ts",
+    "src/server/{run,models/mirror/{fetch_store,open},audit/{audit_copy,audit_log,schema,waiting_numbers},store/{*,shared/*,shared/logs/*},webhooks/{*,queue/*}}.ts",
   ],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
   "node:tls": ["src/client/over_http/open.ts"],

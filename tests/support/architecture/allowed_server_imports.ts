@@ -12,6 +12,8 @@ const CALLER = "src/server/access/{authenticator,caller}.ts";
 const INTROSPECTION = "src/server/access/login/introspection/*.ts";
 const OPEN = "src/transport/open.ts";
 const SEVERAL = "src/transport/several.ts";
+const REGISTRY = "src/program/registry/*.ts";
+const MIRROR = "src/transport/mirror/*.ts";
 const METRICS = "src/program/metrics/*.ts";
 const server = (folders: string): string[] => folders.split(" ").map((folder) => `src/server/${folder}/*.ts`);
 
@@ -71,7 +73,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
   },
   {
     files: "src/server/http/guard/*.ts",
-    may: [...BASE, ...server("access access/sessions http limits store")],
+    may: [...BASE, "src/program/flags.ts", ...server("access access/sessions http limits store")],
   },
   {
     files: "src/server/http/self_check.ts",
@@ -126,12 +128,26 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       ...SEAM,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
+      "src/documents/jobs.ts",
       ...server("limits store"),
     ],
   },
   {
     files: "src/server/limits/*.ts",
     may: [...BASE, "src/courier.ts", "src/courier/*.ts", ...server("access store")],
+  },
+  { files: "src/server/models/mirror/flags.ts", may: [...BASE, ADDRESS, "src/program/flags.ts"] },
+  {
+    files: "src/server/models/mirror/*.ts",
+    may: [
+      ...BASE,
+      ...COURIER,
+      REGISTRY,
+      MIRROR,
+      "src/courier/index/share_away.ts",
+      "src/server/{services,access/route_needs,fleet/*,http/*,limits/shared_answers,store/refused_jobs}.ts",
+      "src/server/v1/schema/*.ts",
+    ],
   },
   { files: "src/server/models/*/*.ts", may: [...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"] },
   { files: "src/server/fleet/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
@@ -140,6 +156,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       ...BASE,
       "src/{courier,program/registry/published,documents/models/desired}.ts",
+      "src/server/models/mirror/{scoped_mirror,server_mirror}.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
@@ -151,7 +168,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       ...BASE,
       "src/{courier/{agent_view,index/{scoped_fleet,share_away}},documents/models/desired}.ts",
-      "src/server/{services,fleet/job_feed}.ts",
+      "src/server/{services,fleet/job_feed,models/mirror/scoped_mirror}.ts",
       ...server("access limits"),
     ],
   },
@@ -218,7 +235,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,updates} metrics ollama scope v1 v1/schema platform webhooks",
+        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,mirror,updates} metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },
@@ -233,7 +250,9 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       "src/documents/models/desired.ts",
       "src/program/{*,registry/*}.ts",
       "src/server/{api,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
-      ...server("access access/sessions audit http http/guard limits metrics store store/shared webhooks"),
+      ...server(
+        "access access/sessions audit http http/guard limits metrics models/mirror store store/shared webhooks",
+      ),
     ],
   },
   {
@@ -245,7 +264,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       "src/transport.ts",
       OPEN,
       SEVERAL,
-      "src/server/{run,ollama/flags,platform/catalog,fleet/seen_state}.ts",
+      "src/server/{run,models/mirror/flags,ollama/flags,platform/catalog,fleet/seen_state}.ts",
       ...server("access access/{login,sessions} audit http http/guard limits store store/shared webhooks"),
     ],
   },

@@ -7,6 +7,7 @@ import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
 import { type DesiredDocument, NOTHING_DESIRED } from "#src/documents/models/desired.ts";
 import { PublishedModels } from "#src/program/registry/published.ts";
+import { DEFAULT_REGISTRIES } from "#src/program/registry/registry_host.ts";
 import { Authenticator, type Login } from "#src/server/access/authenticator.ts";
 import { Sessions } from "#src/server/access/sessions/sessions.ts";
 import { Tickets } from "#src/server/access/tickets.ts";
@@ -27,6 +28,7 @@ import { JobQuestions } from "#src/server/limits/job_questions.ts";
 import { Listeners, MAX_LISTENERS } from "#src/server/limits/listeners.ts";
 import { ModelQuestions } from "#src/server/limits/model_questions.ts";
 import { Measures } from "#src/server/metrics/measures.ts";
+import { openMirror } from "#src/server/models/mirror/open.ts";
 import { readCatalog } from "#src/server/platform/catalog.ts";
 import type { WholeServices } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
@@ -94,6 +96,7 @@ export async function openServer({
   cancelsOnDisconnect = false,
   insecureRegistries = [],
   desired = NOTHING_DESIRED,
+  mirrorShare,
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -111,6 +114,8 @@ export async function openServer({
   /** The only ones that it asks for newer models. */
   insecureRegistries?: readonly string[];
   desired?: DesiredDocument;
+  /** The path of a share on which it runs a mirror; what it fetches waits for `run()`. */
+  mirrorShare?: string | undefined;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = memoryDir("gpu-courier-server-");
   const database = openStore(stateDir);
@@ -135,6 +140,10 @@ export async function openServer({
   const tokenNotes = new TokenNotes({ database, clock, log });
   const sessions = console ? new Sessions({ store: new StoredSessions(database), tokens, clock }) : null;
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
+  const refusedJobs = new RefusedJobs(database, systemClock);
+  const registries = { allowed: DEFAULT_REGISTRIES, insecure: insecureRegistries };
+  const mirrored = { database, registries, refusedJobs, jobFeed, courier, connection, clock, log };
+  const mirrorSettings = mirrorShare === undefined ? null : { share: mirrorShare, bytesPerSecond: null };
   const services: WholeServices = {
     fleet,
     courier,
@@ -159,7 +168,7 @@ export async function openServer({
     tokenNotes,
     setup: () => ({ address: "/mnt/shared", trustedKeys: [], operatorKeys: [] }),
     activeModels: new ActiveModels(database),
-    refusedJobs: new RefusedJobs(database, systemClock),
+    refusedJobs,
     endedJobs,
     jobFeed,
     webhooks: new Webhooks(null, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log, shared: null }),
@@ -168,6 +177,7 @@ export async function openServer({
     catalog: readCatalog(undefined),
     publishedModels: new PublishedModels({ allowed: [], insecure: insecureRegistries, clock }),
     desired: { document: () => desired },
+    mirror: openMirror(mirrorSettings, mirrored),
     defaultAgent,
     cancelsOnDisconnect,
     clock,

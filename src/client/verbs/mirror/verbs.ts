@@ -1,5 +1,5 @@
 // The verbs under mirror: models on the share, which the boxes pull instead of downloading each of them.
-import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { CourierError } from "../../../base/errors.ts";
 import { parse } from "../../../program/flags.ts";
 import { addressesOf } from "../../../program/transport_flags.ts";
@@ -74,7 +74,7 @@ function addAdd(mirror: Command, open: () => MirrorVerb): void {
         "failure has interrupted goes on where it was.",
     )
     .argument("<model...>", "models to fetch")
-    .addOption(new Option("--fetch-rate <rate>", "fetch no faster than this, such as 50MB/s").argParser(parseRate))
+    .addOption(new Option("--fetch-rate <rate>", "fetch no faster than this, such as 50MB/s").argParser(parse.rate))
     .addOption(
       new Option("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(
         parse.list(parse.text),
@@ -83,16 +83,6 @@ function addAdd(mirror: Command, open: () => MirrorVerb): void {
     .addHelpText("after", examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s"))
     .action(async (models, choices) => await addToMirror(open(), models, choices));
 }
-
-/** In bytes per second. */
-function parseRate(text: string): number {
-  const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmg]b)(?:\/s)?$/i.exec(text.trim()) ?? [];
-  const bytes = Number(amount) * (RATES[unit.toLowerCase()] ?? 0);
-  if (bytes > 0) return bytes;
-  throw new InvalidArgumentError("Give a rate such as 50MB/s");
-}
-
-const RATES: Readonly<Record<string, number>> = { kb: 1e3, mb: 1e6, gb: 1e9 };
 
 /** @throws CourierError `invalid` when the command line names no share */
 function openMirror(program: Program): Mirror {

@@ -16,6 +16,7 @@ const TAGS = [
   { name: "agents", description: "One agent on each GPU machine" },
   { name: "models", description: "Installed and loaded models" },
   { name: "jobs", description: "Pulls" },
+  { name: "mirror", description: "Models on the share, from where the boxes pull them" },
   { name: "events", description: "What agents and jobs do, as server-sent events" },
   { name: "session", description: "Signing in with a browser" },
   { name: "tokens", description: "Who has access" },

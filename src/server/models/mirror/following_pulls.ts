@@ -1,0 +1,67 @@
+// Sends the pulls that follow a fetch into the mirror, once it has ended: also those that a restart came between.
+import type { Clock } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import type { Courier } from "../../../courier.ts";
+import type { Connection } from "../../fleet/connection.ts";
+import type { JobFeed } from "../../fleet/job_feed.ts";
+import { keepRefused, refusedPull, type StartedPull, startPull } from "../../fleet/start_pull.ts";
+import type { RefusedJobs } from "../../store/refused_jobs.ts";
+import type { FetchRecord, FetchStore, FollowingPull } from "./fetch_store.ts";
+
+export interface FollowingPullsDeps {
+  readonly refusedJobs: Pick<RefusedJobs, "add">;
+  readonly jobFeed: Pick<JobFeed, "addEnds">;
+  readonly store: Pick<FetchStore, "pulls" | "sent">;
+  readonly courier: Pick<Courier, "pullModel" | "now">;
+  readonly connection: Pick<Connection, "isOpen">;
+  readonly clock: Clock;
+}
+
+export type PullRequest = Pick<FollowingPull, "agent" | "force" | "requested_by">;
+
+const LOOK_MS = 1_000;
+
+export class FollowingPulls {
+  readonly #deps: FollowingPullsDeps;
+
+  constructor(deps: FollowingPullsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Starts the pulls of an ended fetch that have not been started; those of one that did not succeed fail with its reason.
+   * Sent twice, as after a crash, they join the jobs that are there.
+   */
+  async send(fetch: FetchRecord, stop: AbortSignal): Promise<void> {
+    const { store, connection, clock } = this.#deps;
+    const waiting = store.pulls(fetch.id).filter(({ job }) => job === null);
+    if (waiting.length === 0) return;
+    // After a start the share may not be reached yet.
+    while (!connection.isOpen && !stop.aborted) await clock.sleep(LOOK_MS, stop);
+    if (stop.aborted) return;
+    await Promise.all(waiting.map(async (pull) => await this.#start(fetch, pull, stop)));
+  }
+
+  async #start(fetch: FetchRecord, pull: FollowingPull, stop: AbortSignal): Promise<void> {
+    const started = await this.#outcome(fetch, pull, stop);
+    if (stop.aborted) return;
+    const { job, refusal } = started;
+    if (refusal !== undefined) keepRefused(this.#deps, [started]);
+    const [code, error] = [refusal?.code ?? null, refusal?.message ?? null];
+    this.#deps.store.sent(fetch.id, { agent: pull.agent, job: job.id ?? "", code, error });
+  }
+
+  async #outcome(
+    { model, state, code, error }: FetchRecord,
+    { agent, force, requested_by }: FollowingPull,
+    signal: AbortSignal,
+  ): Promise<StartedPull> {
+    const { courier } = this.#deps;
+    const requestedBy = requested_by ?? undefined;
+    if (state === "succeeded")
+      return await startPull(courier, agent, model, { force: force === 1, signal, requestedBy });
+    const reason = `Not in the mirror: ${error ?? state}`;
+    const refusal = new CourierError(code ?? "internal", reason, { hint: "gpuctl mirror fetches" });
+    return refusedPull(courier, agent, model, { refusal, requestedBy });
+  }
+}
