@@ -10,6 +10,7 @@ import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
+import type { ModelFitDocument } from "../documents/models/fit.ts";
 import type { UpdatesDocument } from "../documents/models/updates.ts";
 import type { RegistryChoices } from "../program/registry/flags.ts";
 import type { DiskUsage, Job, KeepAlive, ModelDetails, Pruned, Response } from "../protocol.ts";
@@ -74,6 +75,12 @@ export interface FleetCourier {
     pattern: string,
     options: Asking & { readonly registries: RegistryChoices },
   ): Promise<UpdatesDocument>;
+  /** A model as its registry has it now, and which of these agents it fits; undefined: all. */
+  fit(
+    model: string,
+    names: Agents | undefined,
+    options: Asking & { readonly registries: RegistryChoices },
+  ): Promise<ModelFitDocument>;
   describeModel(
     agent: string,
     model: string,

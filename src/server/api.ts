@@ -30,6 +30,7 @@ import { addMetricsRoute } from "./metrics/route.ts";
 import { timeRequests } from "./metrics/timed_requests.ts";
 import { addDesiredRoute } from "./models/desired/route.ts";
 import { addMirrorRoutes } from "./models/mirror/route.ts";
+import { addFitRoutes } from "./models/fit/route.ts";
 import { addUpdateRoutes } from "./models/updates/route.ts";
 import { ollamaRoots, ollamaRoutes } from "./ollama/routes.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
@@ -67,6 +68,7 @@ const OF_CALLER = [
   addUpdateRoutes,
   addDesiredRoute,
   addMirrorRoutes,
+  addFitRoutes,
   addActiveModelRoutes,
   addTicketRoutes,
   addJobRoutes,

@@ -18,6 +18,7 @@ const HELP = {
     "agents",
     "ping",
     "list",
+    "show",
     "jobs",
     "pull",
     "wait",

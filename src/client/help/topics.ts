@@ -27,7 +27,7 @@ const DOCUMENTS = [
   ["agents", "Agents"],
   ["list", "Models"],
   ["outdated", "Updates"],
-  ["show", "ShownModel, one per model"],
+  ["show", "ShownModel, one per model; with --registry: ModelFit"],
   ["ps", "Running"],
   ["jobs", "Jobs, with the refused commands of each agent; --follow: a Job per change"],
   ["pull, update, wait", "a Job per change; pull --detach: Jobs"],

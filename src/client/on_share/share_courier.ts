@@ -9,8 +9,9 @@ import { Courier, type CourierOptions } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { type Refused, refusedBy } from "../../documents/contact.ts";
+import { type ModelFitDocument, readFit } from "../../documents/models/fit.ts";
 import { readUpdates, type UpdatesDocument } from "../../documents/models/updates.ts";
-import { chosenRegistries } from "../../program/registry/flags.ts";
+import { chosenRegistries, type RegistryChoices } from "../../program/registry/flags.ts";
 import { PublishedModels } from "../../program/registry/published.ts";
 import type { Transport } from "../../transport.ts";
 import { type Decision, isKeyId, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
@@ -63,8 +64,16 @@ export class ShareCourier extends Courier implements FleetCourier {
     ...[names, pattern, { registries, signal }]: Parameters<FleetCourier["updates"]>
   ): Promise<UpdatesDocument> {
     const found = await this.listModels(names, { signal });
+    return await readUpdates(this.#publishedModels(registries), found, pattern);
+  }
+
+  async fit(...[model, names, { registries }]: Parameters<FleetCourier["fit"]>): Promise<ModelFitDocument> {
+    return await readFit(this.#publishedModels(registries), model, await this.choose(names ?? "all"));
+  }
+
+  #publishedModels(registries: RegistryChoices): PublishedModels {
     this.#published ??= new PublishedModels({ ...chosenRegistries(registries), clock: this.#clock });
-    return await readUpdates(this.#published, found, pattern);
+    return this.#published;
   }
 
   async reasonToKeep({ agent }: AgentView): Promise<CourierError | undefined> {

@@ -14,6 +14,7 @@ import type { Unavailable } from "../../courier/unavailable.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { PingDocument, type Refused, RefusedCommandsDocument } from "../../documents/contact.ts";
 import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
+import type { ModelFitDocument } from "../../documents/models/fit.ts";
 import type { UpdatesDocument } from "../../documents/models/updates.ts";
 import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
 import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
@@ -39,6 +40,7 @@ import { forgetAgent } from "./forget.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
 import { pruneDisk, readDisk } from "./models/disk.ts";
+import { readFitOf } from "./models/fit.ts";
 import { readUpdatesOf } from "./models/updates.ts";
 import { decide } from "./trust.ts";
 import { filledViews } from "./views/filled_views.ts";
@@ -133,8 +135,20 @@ export class ServerCourier implements FleetCourier {
     pattern: string,
     { signal }: Parameters<FleetCourier["updates"]>[2],
   ): Promise<UpdatesDocument> {
-    const views = names === undefined || names === "all" ? undefined : await this.choose(names);
-    return await readUpdatesOf(this.#http, views, pattern, signal);
+    return await readUpdatesOf(this.#http, await this.#limitedTo(names), pattern, signal);
+  }
+
+  async fit(
+    model: string,
+    names: Agents | undefined,
+    { signal }: Parameters<FleetCourier["fit"]>[2],
+  ): Promise<ModelFitDocument> {
+    return await readFitOf(this.#http, model, await this.#limitedTo(names), signal);
+  }
+
+  /** Undefined: to all. */
+  async #limitedTo(names: Agents | undefined): Promise<readonly AgentView[] | undefined> {
+    return names === undefined || names === "all" ? undefined : await this.choose(names);
   }
 
   async describeModel(

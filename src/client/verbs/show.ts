@@ -6,10 +6,13 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { namesText } from "../../base/order.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
+import { flag } from "../../program/flags.ts";
+import { type RegistryChoices, registryFlags } from "../../program/registry/flags.ts";
 import type { ModelDetails } from "../../protocol.ts";
 import { exitStatus } from "../asking/outcomes.ts";
 import { examples, type Program } from "../base_command.ts";
 import type { Run, Session } from "../session.ts";
+import { showPublished } from "./desired/published.ts";
 
 /** As Ollama: the first lines name the license. */
 const LICENSE_LINES = 2;
@@ -20,23 +23,47 @@ export function addShowVerb(program: Program, run: Run): void {
     .summary("Show a model's details, capabilities and license.")
     .description(
       "Show a model's details, capabilities and license. Without --agent, gpuctl picks an online agent that has it.\n" +
-        "--json prints everything that Ollama returns, including the template: a document per model.",
+        "--json prints everything that Ollama returns, including the template: a document per model.\n" +
+        "With --registry: its sizes as its registry has it now, and an estimate of which boxes' GPUs it fits. gpu-server asks the " +
+        "registry, or without --server this machine.",
     )
-    .argument("<model...>", "as gpuctl list shows it")
+    .argument("<model...>", "as gpuctl list shows it, or with --registry as for a pull")
+    .addOption(flag("--registry", "show what its registry has, and which boxes it fits"))
+    .addOption(registryFlags.allowRegistry())
+    .addOption(registryFlags.insecureRegistry())
     .addHelpText(
       "after",
-      examples("show phi4", "show phi4 llama3.2:1b --agent gpu-1", "show phi4 --json | jq -r .show.template"),
+      examples(
+        "show phi4",
+        "show phi4 llama3.2:1b --agent gpu-1",
+        "show phi4 --json | jq -r .show.template",
+        "show phi4 --registry",
+      ),
     )
-    .action(async (models) => await run(async (session) => await showModels(session, models)));
+    .action(async (models, { registry = false, ...registries }, verb) => {
+      const unused = (["allowRegistry", "insecureRegistry"] as const).find(
+        (name) => !registry && verb.getOptionValueSource(name) === "cli",
+      );
+      if (unused !== undefined)
+        throw new CourierError("invalid", "No registry is asked without --registry", { hint: "Add --registry" });
+      const showOne = registry ? inRegistry(registries) : showModel;
+      await run(async (session) => await showModels(session, models, showOne));
+    });
 }
 
-async function showModels(session: Session, models: readonly string[]): Promise<number> {
+type ShowOne = (session: Session, name: string) => Promise<number>;
+
+function inRegistry(registries: RegistryChoices): ShowOne {
+  return async (session, name) => await showPublished(session, name, registries);
+}
+
+async function showModels(session: Session, models: readonly string[], showOne: ShowOne): Promise<number> {
   const names = models.map((model) => normalModelName(model));
-  if (names.length === 1) return await showModel(session, names[0] ?? "");
+  if (names.length === 1) return await showOne(session, names[0] ?? "");
   const codes: (ErrorCode | null)[] = [];
   for (const name of names) {
     try {
-      await showModel(session, name);
+      await showOne(session, name);
       codes.push(null);
     } catch (error) {
       session.printer.error(error);

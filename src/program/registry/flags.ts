@@ -1,4 +1,4 @@
-// The flags that name the registries which gpu-server and gpuctl may ask for newer models.
+// The flags that name the registries which gpu-server and gpuctl may ask about models.
 import { flag, parse } from "../flags.ts";
 import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from "./registry_host.ts";
 
@@ -6,7 +6,7 @@ export const registryFlags = {
   allowRegistry: () =>
     flag(
       "--allow-registry <host>",
-      `a registry that may be asked for newer models, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
+      `a registry that may be asked about models, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
     ).argParser(parse.list(parseAllowedRegistry)),
   insecureRegistry: () =>
     flag("--insecure-registry <host:port>", "a registry without TLS that may be asked too; repeatable").argParser(

@@ -18,7 +18,14 @@ export interface HeldModel {
 
 /** What a registry has under a name. */
 export type Published =
-  | { readonly kind: "manifest"; readonly digest: string; readonly totalBytes: number; readonly checkedAtMs: number }
+  | {
+      readonly kind: "manifest";
+      readonly digest: string;
+      readonly totalBytes: number;
+      /** As in a manifest; null: unknown. */
+      readonly weightsBytes: number | null;
+      readonly checkedAtMs: number;
+    }
   /** It has no such model: copies, and what was built on a box. */
   | { readonly kind: "none"; readonly checkedAtMs: number }
   | { readonly kind: "unknown"; readonly reason: string; readonly checkedAtMs: number };
@@ -121,8 +128,8 @@ export class PublishedModels {
       if (!this.#registries.allows(name)) return this.#unknown(`${host} may not be asked (--allow-registry)`);
       const known = unreachable.get(host);
       if (known !== undefined) return this.#unknown(known);
-      const { digest, totalBytes } = await this.#registry.readManifest(name);
-      return { kind: "manifest", digest, totalBytes, checkedAtMs: this.#options.clock.now() };
+      const { digest, totalBytes, weightsBytes = null } = await this.#registry.readManifest(name);
+      return { kind: "manifest", digest, totalBytes, weightsBytes, checkedAtMs: this.#options.clock.now() };
     } catch (error) {
       const { code, message } = asCourierError(error);
       if (code === "not_found") return { kind: "none", checkedAtMs: this.#options.clock.now() };

@@ -176,6 +176,13 @@ export const ROUTES: Readonly<Record<string, Row>> = {
     requests: paths(({ model }) => `/v1/mirror/models/${model}`),
   },
   "POST /v1/mirror/gc": { needs: "delete_model", onAll: true, requests: paths(() => "/v1/mirror/gc") },
+  "GET /v1/fit": {
+    needs: "show_model",
+    requests: paths(
+      ({ model }) => `/v1/fit?model=${model}`,
+      ({ model, agent }) => `/v1/fit?model=${model}&agent=${agent}`,
+    ),
+  },
   "GET /v1/jobs": {
     needs: "list_jobs",
     requests: paths(

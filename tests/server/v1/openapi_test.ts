@@ -56,6 +56,7 @@ describe("/openapi.json", () => {
       "/v1/desired",
       "/v1/doctor",
       "/v1/events",
+      "/v1/fit",
       "/v1/jobs",
       "/v1/jobs/{id}",
       "/v1/jobs/{id}/cancel",

@@ -66,7 +66,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/documents/{*,models/*}.ts",
     may: [
       "src/{base/{check,clock,errors,glob,model_name,order},protocol,courier/*,documents/*}.ts",
-      "src/{program/registry/{manifest,published},transport/mirror/listing,trust/signed_model}.ts",
+      "src/{program/registry/{manifest,model_fit,published},transport/mirror/listing,trust/signed_model}.ts",
       KNOWN_AGENTS,
     ],
   },
@@ -197,7 +197,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       ...CLIENT,
       IN_VERBS,
-      "src/client/{run/reach,output/*,roster/read_file,on_share/several,over_http/{open,views/whole_views}}.ts",
+      "src/client/{run/reach,output/*,roster/read_file,on_share/several,over_http/{open,views/whole_views},verbs/desired/published}.ts",
     ],
   },
   { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },

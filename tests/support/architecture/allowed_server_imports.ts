@@ -149,7 +149,10 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       "src/server/v1/schema/*.ts",
     ],
   },
-  { files: "src/server/models/*/*.ts", may: [...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"] },
+  {
+    files: "src/server/models/*/*.ts",
+    may: ["src/base/model_name.ts", ...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"],
+  },
   { files: "src/server/fleet/lists/*.ts", may: ["src/base/{errors,order}.ts", "src/courier/unavailable.ts"] },
   {
     files: "src/server/services.ts",
@@ -235,7 +238,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,mirror,updates} metrics ollama scope v1 v1/schema platform webhooks",
+        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,fit,mirror,updates} metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },

@@ -17,6 +17,7 @@ const paging = {
   after: z.string().max(CURSOR_CHARACTERS).optional().meta({ description: "`next` of the page before" }),
 };
 const PATTERN_CHARACTERS = 200;
+const MODEL_CHARACTERS = 1_000;
 const name = z
   .string()
   .max(PATTERN_CHARACTERS)
@@ -84,6 +85,10 @@ export const QUERY = {
       .meta({ description: "If the agent cannot answer: what it last published, and why in `unavailable`" }),
   }),
   updates: queryOf({ agent, name }),
+  fit: queryOf({
+    agent,
+    model: z.string().min(1).max(MODEL_CHARACTERS).meta({ description: "As in a pull", example: "phi4" }),
+  }),
   refused: queryOf({ agent }),
   job: queryOf({
     wait: z.coerce.number<string>().int().min(1).max(MAX_WAIT_S).optional().meta({
