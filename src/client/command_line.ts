@@ -15,6 +15,7 @@ import { WaitingLine } from "./output/waiting_line.ts";
 import { addOllamaVerb } from "./over_http/proxy/ollama_verb.ts";
 import { addProxyVerb } from "./over_http/proxy/proxy_verb.ts";
 import { addRosterVerbs } from "./roster/verbs.ts";
+import type { Flags } from "./run/ignored_flags.ts";
 import { runInSession } from "./run/in_session.ts";
 import { reach } from "./run/reach.ts";
 import { connected, type Run } from "./session.ts";
@@ -52,6 +53,8 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
   const isJson = (): boolean => argv.includes("--json") || program.opts().json === true;
   configureOutput(program, io, isJson);
 
+  let running: Flags | undefined;
+  program.hook("preAction", (_, verb) => void (running = verb));
   program.hook("preAction", (_, verb) => refuseVariables(verb.name(), verb.optsWithGlobals()));
 
   const runUnconnected: Run = async (verb, named = []) => {
@@ -61,7 +64,7 @@ export function gpuctlCommand(argv: readonly string[], io: ClientIo) {
     const waiting = new WaitingLine(io.stderr, io.clock);
     const shown = { ...io, stdout: waiting.inFrontOf(io.stdout), stderr: waiting.inFrontOf(io.stderr) };
     const seen = { printer: new Printer(shown, isJson()), io: shown, waiting, timeoutMs, agents };
-    const reached = await reach(program, shown, seen);
+    const reached = await reach(program, running, shown, seen);
     const status = await runInSession(reached, seen, verb);
     if (status !== 0) throw new ExitStatus(status);
   };

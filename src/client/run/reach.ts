@@ -6,23 +6,24 @@ import { type ClientIo, WATCH, type Watch } from "../io.ts";
 import { openShare } from "../on_share/open.ts";
 import { openServer, type ServerOptions } from "../over_http/open.ts";
 import type { Session } from "../session.ts";
+import { type Flags, refuseIgnoredFlags } from "./ignored_flags.ts";
 import type { Reached } from "./in_session.ts";
 
-/** These flags are about reading the share, which gpu-server does in its own way. */
-const OF_THE_SHARE = ["watch", "shareWatch", "verifyAgents", "operatorKeys"] as const;
-
-/** Opens the way that the command line names. @throws CourierError when it names none, or both */
+/**
+ * Opens the way that the command line names.
+ * @param verb the one that runs; undefined: it has no flags of its own
+ * @throws CourierError when it names none, or both, or a flag that has no meaning on that way
+ */
 export async function reach(
   program: Program,
+  verb: Flags | undefined,
   io: ClientIo,
   seen: Pick<Session, "printer" | "waiting">,
 ): Promise<Reached> {
   const { timeout, verifyAgents, operatorKeys } = program.opts();
   const server = serverOptions(program);
-  if (server !== undefined) {
-    refuseShareFlags(program);
-    return openServer(io, server, seen.waiting);
-  }
+  refuseIgnoredFlags(server === undefined ? "share" : "server", verb === undefined ? [program] : [program, verb]);
+  if (server !== undefined) return openServer(io, server, seen.waiting);
   const watch = chosenWatch(program.opts());
   return await openShare(
     io,
@@ -45,27 +46,19 @@ export async function reach(
 export function serverOptions(program: Program): ServerOptions | undefined {
   const { server, tokenFile, ca, serverPlain: mayBePlain = false, timeout } = program.opts();
   if (server === undefined) return undefined;
-  const sources = [program.getOptionValueSource("server"), program.getOptionValueSource("share")];
-  if (sources[0] === sources[1]) {
+  const source = program.getOptionValueSource("server");
+  const others = (["share", "transport"] as const).map((name) => [name, program.getOptionValueSource(name)] as const);
+  if (source === "env" && others.some(([, otherSource]) => otherSource === "cli")) return undefined;
+  for (const [other, otherSource] of others) {
+    if (source !== otherSource) continue;
+    const variable = `GPU_COURIER_${other.toUpperCase()}`;
     const [flags, hint] =
-      sources[0] === "cli"
-        ? ["--server and --share", "Use one of them"]
-        : ["GPU_COURIER_SERVER and GPU_COURIER_SHARE", "Unset one of them, or choose with --server or --share"];
+      source === "cli"
+        ? [`--server and --${other}`, "Use one of them"]
+        : [`GPU_COURIER_SERVER and ${variable}`, `Unset one of them, or choose with --server or --${other}`];
     throw new CourierError("invalid", `${flags} exclude each other`, { hint });
   }
-  if (sources[0] === "env" && sources[1] === "cli") return undefined;
   return { server, tokenFile, ca, mayBePlain, timeoutMs: timeout * 1000 };
-}
-
-function refuseShareFlags(program: Program): void {
-  for (const name of OF_THE_SHARE) {
-    const isFollow = name === "watch" && program.opts().watch === true;
-    if (isFollow || program.getOptionValueSource(name) !== "cli") continue;
-    const shown = program.options.find((option) => option.attributeName() === name)?.long ?? name;
-    throw new CourierError("invalid", `${shown} is about the share, and has no meaning with --server`, {
-      hint: "gpu-server has the same flag, on its machine",
-    });
-  }
 }
 
 /** Without a value the flag does not choose how to watch the share: the environment does. */

@@ -148,15 +148,88 @@ describe("--server and --share", () => {
     expect((await server.run(["agents"])).stdout).toContain("gpu-1");
   });
 
+  test("of the line wins over a transport of the environment, and the other way round", async () => {
+    await using server = await serve();
+    process.env["GPU_COURIER_TRANSPORT"] = "share:/mnt/shared";
+    expect((await server.run(["agents"])).stdout).toContain("gpu-1");
+    delete process.env["GPU_COURIER_TRANSPORT"];
+    process.env["GPU_COURIER_SERVER"] = server.url;
+    const typed = await server.run(["agents"], ["--transport", "share:/mnt/shared"]);
+    expect(typed.stderr).toContain("No agent has published");
+    process.env["GPU_COURIER_SHARE"] = "/mnt/elsewhere";
+    expect((await server.run(["agents"], ["--transport", "share:/mnt/shared"])).stderr).toBe(typed.stderr);
+  });
+
+  test("and a transport exclude each other", async () => {
+    await using server = await serve();
+    const typed = await server.run(["agents", "--transport", "share:/mnt/shared"]);
+    expect([typed.status, server.requests]).toEqual([64, []]);
+    expect(typed.stderr).toContain("--server and --transport exclude each other");
+    process.env["GPU_COURIER_SERVER"] = server.url;
+    process.env["GPU_COURIER_TRANSPORT"] = "share:/mnt/shared";
+    expect((await server.run(["agents"], [])).stderr).toContain("GPU_COURIER_SERVER and GPU_COURIER_TRANSPORT exclude");
+  });
+
   test.each([
-    ["--watch", "local"],
-    ["--verify-agents", "all"],
-    ["--operator-keys", "/etc/operators"],
-  ])("--server refuses %s, which would have no effect", async (flag, value) => {
+    ["--watch", "local", "the share"],
+    ["--share-watch", "local", "the share"],
+    ["--verify-agents", "all", "the share"],
+    ["--operator-keys", "/etc/operators", "the share"],
+    ["--nats-creds", "/etc/creds", "NATS"],
+    ["--nats-ca", "/etc/ca", "NATS"],
+    ["--nats-cert", "/etc/cert", "NATS"],
+    ["--nats-key", "/etc/key", "NATS"],
+    ["--nats-prefix", "site", "NATS"],
+    ["--nats-replicas", "3", "NATS"],
+  ])("--server refuses %s, which would have no effect", async (flag, value, about) => {
     await using server = await serve();
     const { status, stderr } = await server.run(["agents", flag, value]);
     expect([status, server.requests]).toEqual([64, []]);
-    expect(stderr).toContain(`${flag} is about the share`);
+    expect(stderr).toContain(`${flag} is about ${about}, and has no meaning with --server`);
+  });
+
+  test.each([
+    [["outdated", "--allow-registry", "*"]],
+    [["outdated", "--insecure-registry", "127.0.0.1:5000"]],
+    [["update", "--all", "--allow-registry", "registry.example"]],
+    [["update", "--all", "--insecure-registry", "127.0.0.1:5000"]],
+    [["show", "phi4", "--registry", "--allow-registry", "*"]],
+    [["show", "phi4", "--registry", "--insecure-registry", "127.0.0.1:5000"]],
+  ])("--server refuses %s: it is gpu-server that asks the registries", async (argv) => {
+    await using server = await serve();
+    const { status, stderr } = await server.run(argv);
+    expect([status, server.requests]).toEqual([64, []]);
+    expect(stderr).toContain("is about registries, which gpu-server asks, and has no meaning with --server");
+    expect(stderr).toContain("gpu-server has the same flag, on its machine");
+  });
+
+  test("the same flags from the environment are no mistake", async () => {
+    await using server = await serve();
+    process.env["GPU_COURIER_ALLOW_REGISTRY"] = "*";
+    process.env["GPU_COURIER_VERIFY_AGENTS"] = "all";
+    process.env["GPU_COURIER_NATS_PREFIX"] = "site";
+    expect((await server.run(["agents"])).status).toBe(0);
+  });
+
+  test.each([
+    ["--ca", "/etc/ca"],
+    ["--token-file", "/etc/token"],
+    ["--server-plain", ""],
+  ])("the share refuses %s, which would have no effect", async (flag, value) => {
+    await using server = await serve();
+    const { status, stderr } = await server.run(
+      ["agents", flag, ...(value === "" ? [] : [value])],
+      ["--share", "/mnt/shared"],
+    );
+    expect(status).toBe(64);
+    expect(stderr).toContain(`${flag} is about gpu-server, and has no meaning without --server`);
+  });
+
+  test("show takes the flags about registries only with --registry", async () => {
+    await using server = await serve();
+    const { status, stderr } = await server.run(["show", "phi4", "--allow-registry", "*"], ["--share", "/mnt/shared"]);
+    expect(status).toBe(64);
+    expect(stderr).toContain("No registry is asked without --registry");
   });
 
   test("a verb that needs the share itself says where to run it", async () => {
