@@ -28,6 +28,7 @@ import { recordLocalChange } from "./server/audit/local_change.ts";
 import { seenState } from "./server/fleet/seen_state.ts";
 import { guardFlags } from "./server/http/guard/flags.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
+import { chosenDesired, desiredFlags } from "./server/models/desired/flags.ts";
 import { mirrorFlags, mirrorSettings } from "./server/models/mirror/flags.ts";
 import { ollamaFlags } from "./server/ollama/flags.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
@@ -218,6 +219,9 @@ function createServerCommand() {
     .addOption(registryFlags.insecureRegistry())
     .addOption(mirrorFlags.mirror())
     .addOption(mirrorFlags.fetchRate())
+    .addOption(desiredFlags.desired())
+    .addOption(desiredFlags.desiredPrune())
+    .addOption(desiredFlags.desiredMaxDeletes())
     .addOption(webhookFlags.webhook())
     .addOption(webhookFlags.webhookSecretFile())
     .addOption(webhookFlags.webhookCa());
@@ -229,11 +233,7 @@ function createServiceCommand() {
     .addHelpText("after", EXAMPLES)
     .addOption(flag("--host <host>", "address to listen on").default("127.0.0.1"))
     .addOption(flag("--port <port>", "port to listen on; 0 picks a free one").argParser(parse.port).default(8001))
-    .addOption(
-      flag("--trusted-listen <host:port>", "also serve /api/health and /api/models here, without tokens").argParser(
-        parse.address,
-      ),
-    )
+    .addOption(guardFlags.trustedListen())
     .addOption(guardFlags.trustedHost())
     .addOption(guardFlags.corsOrigin())
     .addOption(flag("--default-agent <name>", "agent to pull and delete on when none is named").argParser(parseAgent))
@@ -289,8 +289,8 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       natsPrefix: options.natsPrefix,
       ...consoleSettings(options),
       catalog,
-      registries: chosenRegistries(options),
       mirror,
+      ...modelSettings(options),
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
@@ -315,6 +315,11 @@ function httpSettings(options: Options) {
     defaultAgent: options.defaultAgent,
     cancelsOnDisconnect: options.cancelOnDisconnect,
   };
+}
+
+/** @throws CourierError `invalid` */
+function modelSettings(options: Options) {
+  return { registries: chosenRegistries(options), desired: chosenDesired(options) };
 }
 
 function operatorsOf({ operatorKeys }: Options, stateDir: string) {

@@ -11,13 +11,13 @@ export const AuditEntry = z
     at: Instant.meta({ description: "When the command was sent, or the request without one was answered" }),
     request: text.meta({
       description:
-        "Method and path, or the command line of a local change; null: gpu-server sent the command by itself",
+        "Method and path, or the command line of a local change or of gpu-server itself; null: gpu-server sent the command by itself",
     }),
     request_id: text.meta({ description: "The same in all entries of one request: its `X-Request-Id`" }),
     who: text.meta({ description: "The token's name, or the user's" }),
     way: text.meta({
       description:
-        "How it showed who it is: `token`, `introspection`, `jwt`, `trusted` on the listener without tokens, or `local`: a user of the server's machine",
+        "How it showed who it is: `token`, `introspection`, `jwt`, `trusted` on the listener without tokens, `local`: a user of the server's machine, or `server`: gpu-server itself, as its `--desired`",
     }),
     peer: text.meta({ description: "The address that it came from: behind a proxy, that of the proxy" }),
     verb: text.meta({ description: "Of the command; null: the request sent none" }),

@@ -7,7 +7,6 @@ import { CourierError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { WatchedFleet } from "../courier/index/watched_fleet.ts";
 import { Courier } from "../courier.ts";
-import { NOTHING_DESIRED } from "../documents/models/desired.ts";
 import { VERSION } from "../program/flags.ts";
 import { PublishedModels, type PublishedModelsOptions } from "../program/registry/published.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
@@ -40,6 +39,8 @@ import { Listeners, MAX_WAIT_S } from "./limits/listeners.ts";
 import { openQuestions } from "./limits/questions.ts";
 import { Measures } from "./metrics/measures.ts";
 import { TimedTransport } from "./metrics/timed_transport.ts";
+import type { DesiredSettings } from "./models/desired/flags.ts";
+import { KeptFleet, type KeptFleetDeps } from "./models/desired/kept_fleet.ts";
 import type { MirrorSettings } from "./models/mirror/flags.ts";
 import { type MirrorParts, openMirror } from "./models/mirror/open.ts";
 import type { Catalog } from "./platform/catalog.ts";
@@ -86,6 +87,8 @@ export interface ServerSettings {
   readonly registries: Omit<PublishedModelsOptions, "clock">;
   /** Null: it runs no mirror. */
   readonly mirror: MirrorSettings | null;
+  /** The file that the fleet is kept to; null: no file. */
+  readonly desired: DesiredSettings | null;
   /** The platform's own; null: there are only own tokens. */
   readonly login: Login | null;
   /** Null: commands are not signed. */
@@ -134,8 +137,9 @@ export async function runServer(
   const transport = openWhole(transports, { agents, measures, log });
   const services = assemble(settings, { transport, database, shared, tokens, roster, agents, measures, log });
   if (roster !== null) void new RosterReading({ transport, kept: roster, clock: systemClock, log }).run(stop);
-  const { keeper, webhooks, mirror } = services;
-  const working = Promise.all([keeper.run(stop), webhooks.run(stop), mirror?.fetches.run(stop), shared?.run(stop)]);
+  const { keeper, webhooks, mirror, desired } = services;
+  const parts = [keeper, webhooks, desired, mirror?.fetches, shared];
+  const working = Promise.all(parts.map(async (part) => await part?.run(stop)));
   const listeners = openListeners(settings, services);
   const connecting = services.connection.open(stop);
   await Promise.race([services.connection.lookedFor(), systemClock.sleep(FIRST_LOOK_MS, stop)]);
@@ -211,7 +215,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   return {
     ...given,
-    ...openModels(settings, { ...given, ...kept, jobFeed, courier, connection }),
+    ...openModels(settings, { ...given, ...kept, jobFeed, fleet, courier, connection, agents, recorder }),
     fleet,
     courier,
     keeper: new Keeper({ agents, store: kept.knownAgents, clock, log }),
@@ -235,11 +239,14 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   };
 }
 
+type ModelParts = Omit<MirrorParts, "registries"> & Omit<KeptFleetDeps, "publishedModels">;
+
 /** What brings models to the boxes. */
-function openModels({ registries, mirror }: ServerSettings, parts: Omit<MirrorParts, "registries">) {
+function openModels({ registries, desired, mirror }: ServerSettings, parts: ModelParts) {
+  const publishedModels = new PublishedModels({ ...registries, clock: parts.clock });
   return {
-    publishedModels: new PublishedModels({ ...registries, clock: parts.clock }),
-    desired: { document: () => NOTHING_DESIRED },
+    publishedModels,
+    desired: new KeptFleet(desired, { ...parts, publishedModels }),
     mirror: openMirror(mirror, { ...parts, registries }),
   };
 }
@@ -252,6 +259,7 @@ function openKept({ database, shared, clock }: Pick<Foundations, "database" | "s
     activeModels: shared?.activeModels ?? new ActiveModels(database),
     refusedJobs: shared?.refusedJobs ?? new RefusedJobs(database, clock),
     shared: shared?.webhooks ?? null,
+    desiredLease: shared?.desiredLease ?? null,
   };
 }
 

@@ -27,6 +27,7 @@ import type { JobQuestions } from "./limits/job_questions.ts";
 import type { Listeners } from "./limits/listeners.ts";
 import type { ModelQuestions } from "./limits/model_questions.ts";
 import type { Measures } from "./metrics/measures.ts";
+import type { KeptFleet } from "./models/desired/kept_fleet.ts";
 import type { FleetMirror } from "./models/mirror/scoped_mirror.ts";
 import type { ServerMirror } from "./models/mirror/server_mirror.ts";
 import type { Catalog } from "./platform/catalog.ts";
@@ -107,6 +108,7 @@ export interface WholeServices extends Services {
   readonly managesTokens: boolean;
   readonly webhooks: Webhooks;
   readonly mirror: ServerMirror | null;
+  readonly desired: Pick<KeptFleet, "document" | "run">;
 }
 
 /** The services of the caller of a request. */

@@ -2,12 +2,12 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { report } from "#tests/nfs/guest/figures.ts";
+import { startNfsd, stopNfsd } from "#tests/nfs/guest/file_systems/nfs.ts";
 import { spawn } from "#tests/nfs/guest/machines.ts";
-import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
 import { FULL, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
 
-const PUBLISHER = join(import.meta.dir, "programs/publisher.ts");
+const PUBLISHER = join(import.meta.dir, "guest/programs/publisher.ts");
 /** A buffered write is caught at a bad moment about every second time. */
 const ROUNDS = FULL ? 20 : 6;
 const STOPPED_FOR_MS = 500;

@@ -3,8 +3,8 @@
 import { describe, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
+import { withoutNfsd } from "#tests/nfs/guest/file_systems/nfs.ts";
 import { ask, type Ended, lostOf, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
-import { withoutNfsd } from "#tests/nfs/guest/nfs.ts";
 import { expectOnce } from "#tests/nfs/guest/once.ts";
 import { FULL, titleOf, VERSIONS, type Version } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";

@@ -11,7 +11,7 @@ import { NetworkSite } from "#tests/nfs/guest/site.ts";
 import { Running, until } from "#tests/process/site/site.ts";
 
 const BYTES = 12_000_000;
-const REGISTRY = join(import.meta.dir, "programs/registry.ts");
+const REGISTRY = join(import.meta.dir, "guest/programs/registry.ts");
 const OLLAMA = join(import.meta.dir, "../../sim/ollama/main.ts");
 /** Emulated processes take seconds to start. */
 const TIMEOUT_MS = 60_000;

@@ -3,14 +3,14 @@
 import { describe, expect, test } from "bun:test";
 import type { SimulatedOllama } from "#sim/ollama/ollama.ts";
 import { report } from "#tests/nfs/guest/figures.ts";
+import { startNfsd, stopNfsd } from "#tests/nfs/guest/file_systems/nfs.ts";
+import { killSamba, startSamba } from "#tests/nfs/guest/file_systems/smb.ts";
 import { ask, modelsOf, requestsOf, runIds } from "#tests/nfs/guest/load.ts";
 import type { Client } from "#tests/nfs/guest/machines.ts";
 import { cutNetwork, mendNetwork } from "#tests/nfs/guest/network.ts";
-import { startNfsd, stopNfsd } from "#tests/nfs/guest/nfs.ts";
 import { expectOnce } from "#tests/nfs/guest/once.ts";
 import { FULL, PROTOCOLS, type Protocol, titleOf, VERSIONS } from "#tests/nfs/guest/scope.ts";
 import { NetworkSite } from "#tests/nfs/guest/site.ts";
-import { killSamba, startSamba } from "#tests/nfs/guest/smb.ts";
 import type { HttpServer, Running } from "#tests/process/site/site.ts";
 import { until } from "#tests/process/site/site.ts";
 

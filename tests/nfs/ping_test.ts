@@ -32,7 +32,7 @@ const ATTEMPTS = 4;
 const SIGNED_AT_MOST = 1.1;
 /** Each costs a minute of an emulated processor: only the long form measures them. */
 const SIGNED: readonly Protocol[] = FULL ? PROTOCOLS : [];
-const PAIRED_PINGS = join(import.meta.dir, "programs/paired_pings.ts");
+const PAIRED_PINGS = join(import.meta.dir, "guest/programs/paired_pings.ts");
 const COST_S = FULL ? 120 : 25;
 /** What an agent that serves the shared inbox watches. */
 const WATCHED = ["gpu_commands", "gpu_commands/gpu-1"];

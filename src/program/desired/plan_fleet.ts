@@ -41,26 +41,25 @@ interface Wanted extends DesiredModel {
  * @returns the boxes that the file names
  */
 export function planFleet(desired: DesiredFleet, views: readonly AgentView[]): readonly BoxPlan[] {
-  const planner = new FleetPlanner(desired, views);
-  return [...views.flatMap((view) => planner.boxPlan(view) ?? []), ...planner.missingBoxes()];
+  const copies = Map.groupBy(
+    views.flatMap(({ state }) => state?.models ?? []),
+    ({ name }) => name.toLowerCase(),
+  );
+  const planner = new FleetPlanner(desired, copies);
+  return [...views.flatMap((view) => planner.boxPlan(view) ?? []), ...planner.missingBoxes(views)];
 }
 
 /** Plans box by box, for a program that must not be busy for the time of a large fleet. */
 export class FleetPlanner {
   readonly #wanted: readonly Wanted[];
   readonly #prune: boolean;
-  readonly #views: readonly AgentView[];
   readonly #copies: Copies;
 
-  /** @param views as for `planFleet()` */
-  constructor({ models, prune }: DesiredFleet, views: readonly AgentView[]) {
+  /** @param copies for the sizes of what is to be fetched; by default they are unknown */
+  constructor({ models, prune }: DesiredFleet, copies: Copies = new Map()) {
     this.#wanted = models.map((model): Wanted => ({ ...model, key: model.name.toLowerCase() }));
     this.#prune = prune;
-    this.#views = views;
-    this.#copies = Map.groupBy(
-      views.flatMap(({ state }) => state?.models ?? []),
-      ({ name }) => name.toLowerCase(),
-    );
+    this.#copies = copies;
   }
 
   /** Undefined for a box that the file does not name. */
@@ -70,8 +69,8 @@ export class FleetPlanner {
   }
 
   /** Names without `*` and `?` that no agent has. */
-  missingBoxes(): readonly BoxPlan[] {
-    const known = new Set(this.#views.map(({ agent }) => agent));
+  missingBoxes(views: readonly AgentView[]): readonly BoxPlan[] {
+    const known = new Set(views.map(({ agent }) => agent));
     const targets = this.#wanted.flatMap(({ on }) => on);
     const named = targets.flatMap((target) => (target.kind === "name" ? [target.name] : []));
     const missing = new Set(named.filter((name) => !/[*?]/.test(name) && !known.has(name)));

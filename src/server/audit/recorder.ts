@@ -31,10 +31,18 @@ interface Scope {
   unsent: CourierError | null;
 }
 
+/** A part of the server that sends commands of its own accord. */
+interface OwnWork {
+  readonly who: string;
+  /** As `request` of its entries. */
+  readonly request: string;
+}
+
 /** Routes need not know of it: a command belongs to the request in whose course it is sent. */
 export class Recorder implements Witness {
   readonly #deps: RecorderDeps;
   readonly #scopes = new AsyncLocalStorage<Scope>();
+  readonly #ownWork = new AsyncLocalStorage<OwnWork>();
   #failedWrites = 0;
 
   constructor(deps: RecorderDeps) {
@@ -60,6 +68,11 @@ export class Recorder implements Witness {
     this.#print(entry);
   };
 
+  /** Names what sends the commands of this work, which serves no request. */
+  async byItself(own: OwnWork, work: () => Promise<void>): Promise<void> {
+    await this.#scopes.exit(async () => await this.#ownWork.run(own, work));
+  }
+
   /** The request is one entry, a refused one if it sends nothing else. */
   notSent(reason: CourierError): void {
     const scope = this.#scopes.getStore();
@@ -73,7 +86,8 @@ export class Recorder implements Witness {
     if (scope !== undefined) scope.hasSent = true;
     const details = given === undefined ? null : JSON.stringify(given);
     const what = { verb, agent, model: modelName ?? null, details, key: keyId() };
-    const entry = newEntry({ ...originOf(scope), ...what, outcome: null, job: null });
+    const origin = scope === undefined ? originOfOwn(this.#ownWork.getStore()) : originOf(scope);
+    const entry = newEntry({ ...origin, ...what, outcome: null, job: null });
     const number = this.#write(() => audit.add(entry, accountOf(scope)));
     return (ended) => {
       const isError = ended instanceof CourierError;
@@ -106,10 +120,13 @@ export class Recorder implements Witness {
   }
 }
 
-/** @param scope undefined: the server sends by itself */
-function originOf(scope: Scope | undefined) {
-  if (scope === undefined) return { request: null, request_id: null, who: null, way: null, peer: null };
-  const { context, id, peer } = scope;
+/** @param own undefined: of the server as a whole */
+function originOfOwn(own: OwnWork | undefined) {
+  const { request = null, who = null } = own ?? {};
+  return { request, request_id: null, who, way: own === undefined ? null : "server", peer: null };
+}
+
+function originOf({ context, id, peer }: Scope) {
   const { name = null, way = null } = senderOf(context) ?? {};
   return { request: `${context.req.method} ${context.req.path}`, request_id: id, who: name, way, peer };
 }

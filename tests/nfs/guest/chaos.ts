@@ -5,9 +5,9 @@ import type { Damage, Ground } from "#tests/long/chaos/grounds.ts";
 import { play } from "#tests/long/chaos/play.ts";
 import { run } from "#tests/support/debian.ts";
 import type { SeededRandom } from "#tests/support/random.ts";
+import { NfsExport, withoutNfsd } from "./file_systems/nfs.ts";
 import type { Client } from "./machines.ts";
 import { cutNetwork, mendNetwork } from "./network.ts";
-import { NfsExport, withoutNfsd } from "./nfs.ts";
 
 const CLIENT: Client = "c1";
 

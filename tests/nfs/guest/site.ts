@@ -3,12 +3,12 @@ import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs
 import { join } from "node:path";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type Finished, HttpServer, Running } from "#tests/process/site/site.ts";
-import type { NetworkExport } from "./exports.ts";
+import type { NetworkExport } from "./file_systems/exports.ts";
+import { NfsExport } from "./file_systems/nfs.ts";
+import { SmbExport } from "./file_systems/smb.ts";
 import { ADDRESSES, type Client, finish, run, spawn } from "./machines.ts";
-import { NfsExport } from "./nfs.ts";
 import type { Protocol } from "./scope.ts";
 import { clientOf, type Seat, userOf } from "./seats.ts";
-import { SmbExport } from "./smb.ts";
 
 /** Emulated processes take seconds to start; on a busy machine many. */
 const TIMEOUT_MS = 60_000;

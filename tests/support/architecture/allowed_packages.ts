@@ -48,7 +48,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
     "src/client/{roster/read_file,over_http/token_file}.ts",
-    "src/server/{store/store,platform/catalog,metrics/process}.ts",
+    "src/server/{store/store,platform/catalog,metrics/process,models/desired/read_file}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
     "src/trust/{key_file,replace_file,file_safety,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
   ],

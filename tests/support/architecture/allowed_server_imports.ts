@@ -69,7 +69,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
   },
   {
     files: "src/server/v1/schema/*.ts",
-    may: [...BASE, ...COURIER, KNOWN_AGENTS, ...server("fleet/lists http limits")],
+    may: ["package.json", ...BASE, ...COURIER, KNOWN_AGENTS, ...server("fleet/lists http limits")],
   },
   {
     files: "src/server/http/guard/*.ts",
@@ -149,6 +149,18 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       "src/server/v1/schema/*.ts",
     ],
   },
+  { files: "src/server/models/desired/flags.ts", may: [...BASE, "src/program/flags.ts"] },
+  {
+    files: "src/server/models/desired/*.ts",
+    may: [
+      ...BASE,
+      ...COURIER,
+      "src/courier/index/watched_fleet.ts",
+      KNOWN_AGENTS,
+      "src/program/{desired/*,registry/published}.ts",
+      "src/server/{services,audit/recorder,http/env,v1/schema/*}.ts",
+    ],
+  },
   {
     files: "src/server/models/*/*.ts",
     may: ["src/base/model_name.ts", ...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"],
@@ -159,7 +171,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       ...BASE,
       "src/{courier,program/registry/published,documents/models/desired}.ts",
-      "src/server/models/mirror/{scoped_mirror,server_mirror}.ts",
+      "src/server/models/{mirror/{scoped_mirror,server_mirror},desired/kept_fleet}.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
@@ -250,8 +262,8 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       ...ALL_TRUST,
       "src/courier.ts",
       "src/courier/{*,index/watched_fleet}.ts",
-      "src/documents/models/desired.ts",
       "src/program/{*,registry/*}.ts",
+      "src/server/models/desired/{flags,kept_fleet}.ts",
       "src/server/{api,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
       ...server(
         "access access/sessions audit http http/guard limits metrics models/mirror store store/shared webhooks",
@@ -267,7 +279,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       "src/transport.ts",
       OPEN,
       SEVERAL,
-      "src/server/{run,models/mirror/flags,ollama/flags,platform/catalog,fleet/seen_state}.ts",
+      "src/server/{run,models/{desired,mirror}/flags,ollama/flags,platform/catalog,fleet/seen_state}.ts",
       ...server("access access/{login,sessions} audit http http/guard limits store store/shared webhooks"),
     ],
   },

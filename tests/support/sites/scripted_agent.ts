@@ -34,6 +34,8 @@ export class ScriptedAgent {
   /** Signs its states and responses. Null: it is of a release that does not sign. */
   key: SigningKey | null;
   boot = 1;
+  /** What all its states have, in place of the usual. */
+  always: Partial<State> = {};
   /** Jobs that its state no longer lists. */
   oldJobs: Job[] = [];
   #sequence = 0;
@@ -79,7 +81,7 @@ export class ScriptedAgent {
 
   async publish(change: Partial<State> = {}): Promise<void> {
     this.#sequence += 1;
-    const state = { ...this.#state(), ...change };
+    const state = { ...this.#state(), ...this.always, ...change };
     await this.#transport.publishState(this.name, this.#sign("state", State.parse(state)));
   }
 

@@ -1,10 +1,14 @@
-// The flags that name the hosts and the web pages which may reach gpu-server.
+// The flags that limit by which names, and from which web pages, the API can be reached.
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { flag, parse } from "../../../program/flags.ts";
 import { originOf } from "./cross_origin.ts";
 import { hostName } from "./trusted_hosts.ts";
 
 export const guardFlags = {
+  trustedListen: () =>
+    flag("--trusted-listen <host:port>", "also serve /api/health and /api/models here, without tokens").argParser(
+      parse.address,
+    ),
   trustedHost: () =>
     flag(
       "--trusted-host <name>",

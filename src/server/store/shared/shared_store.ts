@@ -36,7 +36,7 @@ export interface SharedStoreDeps {
   /** The transport's. */
   readonly clock: Clock;
   readonly log: Log;
-  /** Of the one that sends webhooks; undefined: the usual ones. */
+  /** Of the ones that send webhooks and keep the fleet to its file; undefined: the usual ones. */
   readonly leaseTimes?: typeof LEASE_TIMES | undefined;
 }
 
@@ -62,6 +62,8 @@ export class SharedStore {
   readonly knownAgents: SharedKnownAgents;
   readonly refusedJobs: RefusedJobs;
   readonly webhooks: SharedWebhooks;
+  /** Of the server that keeps the fleet to its file. */
+  readonly desiredLease: Lease;
   readonly #audit: SharedAudit;
   readonly #records: Records;
   readonly #deps: SharedStoreDeps;
@@ -100,6 +102,7 @@ export class SharedStore {
     this.activeModels = new SharedActiveModels(records, models);
     this.sessions = new SharedSessions(records, sessions);
     this.#audit = new SharedAudit({ ...places, stream: places.audit, database, clock, log });
+    this.desiredLease = new Lease({ ...places, key: "lease.desired", clock, log }, deps.leaseTimes);
     const lease = new Lease({ ...places, key: "lease.webhooks", clock, log }, deps.leaseTimes);
     this.webhooks = new SharedWebhooks({ ...places, stream: places.webhooks, lease, database, clock, log });
     this.#outage = new Outage({ clock, log, subject: "The store on NATS" });

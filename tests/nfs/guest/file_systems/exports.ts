@@ -1,5 +1,5 @@
 // A folder of the server and the way it reaches the clients: the contract of what speaks NFS and what speaks SMB.
-import type { Client } from "./machines.ts";
+import type { Client } from "../machines.ts";
 
 export interface NetworkExport {
   /** Resolves when clients can mount it. @param squash an option of exports(5) about users */

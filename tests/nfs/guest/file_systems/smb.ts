@@ -1,8 +1,8 @@
 // A folder of the server over SMB: Samba on the server, started when it is first needed, and the kernel's cifs on the clients.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
+import { type Client, NFS_SERVER, run } from "../machines.ts";
 import type { NetworkExport } from "./exports.ts";
-import { type Client, NFS_SERVER, run } from "./machines.ts";
 
 const CONFIGURATION = "/etc/samba/smb.conf";
 const PID = "/run/samba/smbd.pid";

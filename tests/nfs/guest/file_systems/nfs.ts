@@ -1,7 +1,8 @@
 // A folder of the server over NFS: the kernel's server, which guest/init has started, and its clients.
+
+import { type Client, NFS_SERVER, run } from "../machines.ts";
+import type { Version } from "../scope.ts";
 import type { NetworkExport } from "./exports.ts";
-import { type Client, NFS_SERVER, run } from "./machines.ts";
-import type { Version } from "./scope.ts";
 
 export class NfsExport implements NetworkExport {
   readonly #folder: string;
