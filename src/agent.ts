@@ -6,6 +6,7 @@ import { rememberedFileSystem } from "./agent/examine.ts";
 import { DrainFile } from "./agent/presence/drain_file.ts";
 import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
+import { addPullWindows } from "./agent/pulls/limits/pull_windows.ts";
 import { MIRROR_MODES } from "./agent/pulls/mirror/sources.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { ShareTimeFile } from "./agent/trust/share_time_file.ts";
@@ -100,6 +101,11 @@ const agentFlags = {
       parseMetricsFile,
     ),
   maxPulls: () => flag("--max-pulls <count>", "number of pulls that run at a time").argParser(parse.count).default(1),
+  pullWindow: () =>
+    flag(
+      "--pull-window <when>",
+      "pull only then, such as 'Mon-Fri 20:00-06:00' or 'TZ=Europe/Berlin 22:00-06:00'; repeatable",
+    ).argParser(addPullWindows),
   stallTimeout: () =>
     flag("--stall-timeout <seconds>", "reconnect a pull after this time without data")
       .argParser(parse.seconds)
@@ -244,6 +250,7 @@ function createAgentCommand() {
     .addOption(agentFlags.diskReserve())
     .addOption(agentFlags.metricsFile())
     .addOption(agentFlags.maxPulls())
+    .addOption(agentFlags.pullWindow())
     .addOption(agentFlags.stallTimeout())
     .addOption(agentFlags.pullTimeout())
     .addOption(agentFlags.pullPatience())
@@ -318,6 +325,7 @@ function readSettings(options: Options): AgentSettings {
     requireSignatures: options.requireSignatures,
     metricsFile: options.metricsFile,
     maxPulls: options.maxPulls,
+    pullWindows: options.pullWindow ?? [],
     stallMs: options.stallTimeout * 1000,
     pullLimits: {
       pullTimeoutMs: (options.pullTimeout ?? options.pullPatience ?? PULL_TIMEOUT_SECONDS) * 1000,

@@ -57,6 +57,8 @@ export interface CourierOptions {
 interface PullOptions extends RequestOptions {
   /** Pull even if the agent says that the model does not fit its disk. */
   readonly force?: boolean | undefined;
+  /** Pull outside the windows of the agent's box too; agents without windows ignore it. */
+  readonly now?: boolean | undefined;
 }
 
 interface LoadOptions extends RequestOptions {
@@ -254,10 +256,12 @@ export class Courier {
    * @returns the agent's job; the job of a legacy service has no id and cannot be followed
    * @throws CourierError `exhausted` when the model does not fit the agent's disk; else as `request()`
    */
-  async pullModel(agent: string, model: string, { force = false, ...options }: PullOptions = {}): Promise<Job> {
+  async pullModel(agent: string, model: string, { force, now, ...options }: PullOptions = {}): Promise<Job> {
     const name = normalModelName(model);
-    const request: Request = { verb: "pull_model", modelName: name, ...(force ? { arguments: { force } } : {}) };
-    const response = await this.request(agent, request, options);
+    const given = { ...(force === true ? { force } : {}), ...(now === true ? { now } : {}) };
+    const request: Request = { verb: "pull_model", modelName: name };
+    const asked = Object.keys(given).length === 0 ? request : { ...request, arguments: given };
+    const response = await this.request(agent, asked, options);
     return response.job ?? legacyPull(agent, name);
   }
 

@@ -12,7 +12,7 @@ import * as keeping from "./protocol/keep_alive.ts";
 import { LIMITS as limits } from "./protocol/limits.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
-import { RETRY_NOTE as retryNote } from "./protocol/retry_note.ts";
+import { windowNote as noteOfWindow, windowOf as readWindow, RETRY_NOTE as retryNote } from "./protocol/retry_note.ts";
 import * as signing from "./protocol/signing.ts";
 import { cut } from "./protocol/text.ts";
 
@@ -227,6 +227,8 @@ export function isEnded({ state }: Job): boolean {
 }
 
 export const RETRY_NOTE = retryNote;
+export const windowNote = noteOfWindow;
+export const windowOf = readWindow;
 
 /** A response in either version. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({

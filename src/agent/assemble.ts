@@ -50,6 +50,7 @@ import { StatusLine } from "./presence/status_line.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
+import { type PullWindow, PullWindows } from "./pulls/limits/pull_windows.ts";
 import { LeftHelpers } from "./pulls/mirror/left_helpers.ts";
 import { MirroredOllama } from "./pulls/mirror/mirrored_ollama.ts";
 import { SignedCopies } from "./pulls/mirror/signed_copies.ts";
@@ -111,6 +112,8 @@ export interface AgentParts {
   /** Where its metrics are written for node_exporter; null: nowhere. */
   readonly metricsFile: string | null;
   readonly maxPulls: number;
+  /** None: pulls may run at any time. */
+  readonly pullWindows: readonly PullWindow[];
   readonly pullLimits: PullLimits;
   readonly hostNames: Pick<HostNames, "isMissing">;
   /** Learns when the agent is ready, its condition, and that its loops are alive. */
@@ -208,6 +211,7 @@ function assembleWork(parts: AgentParts, common: Common) {
     monitor,
     changes,
     maxPulls: parts.maxPulls,
+    windows: new PullWindows(parts.pullWindows),
     limits: parts.pullLimits,
     hostNames: parts.hostNames,
     clock,

@@ -28,6 +28,7 @@ import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
 import type { ServingMode } from "./presence/shared_inbox.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
 import { HostNames } from "./pulls/host_names.ts";
+import type { PullWindow } from "./pulls/limits/pull_windows.ts";
 import type { MirrorMode } from "./pulls/mirror/sources.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 
@@ -64,6 +65,8 @@ export interface AgentSettings {
   readonly metricsFile: string | undefined;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
+  /** When pulls may run; none: at any time. */
+  readonly pullWindows: readonly PullWindow[];
   /** A pull connects again after this time without a byte. */
   readonly stallMs: number;
   readonly pullLimits: PullLimits;
@@ -131,6 +134,7 @@ function agentParts(
     drainFile: new DrainFile(settings.stateDir, systemClock),
     metricsFile: settings.metricsFile ?? null,
     maxPulls: settings.maxPulls,
+    pullWindows: settings.pullWindows,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),
     sharedInbox: transport.hasSharedInbox ? settings.sharedInbox : "off",

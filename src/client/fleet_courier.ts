@@ -30,6 +30,8 @@ export interface AskingForList extends Asking {
 export interface AskingForPull extends Asking {
   /** Pull even if the agent says that the model does not fit its disk. */
   readonly force?: boolean | undefined;
+  /** Pull outside the windows of the agent's box too. */
+  readonly now?: boolean | undefined;
 }
 
 /** A list of a state. */

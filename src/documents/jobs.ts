@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { CourierError } from "../base/errors.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
-import { AgentName, isEnded, Job, newPull, RETRY_NOTE } from "../protocol.ts";
+import { AgentName, isEnded, Job, newPull, RETRY_NOTE, windowOf } from "../protocol.ts";
 import { instantOrNull } from "./instants.ts";
 import { Bytes, ErrorCode, Instant, JobPhase, JobState, orNull } from "./named.ts";
 import { problemFields } from "./problem.ts";
@@ -19,7 +19,8 @@ export const JobDocument = Job.extend({
   phase: orNull(JobPhase).optional(),
   partial_bytes: Bytes.nullable().optional(),
   retry_at: Instant.nullable().optional().meta({
-    description: "While it waits between two attempts: the start of the next one, by the box's clock",
+    description:
+      "While it waits between two attempts, or for its box's window: the start of the next attempt, by the box's clock",
   }),
   created_at: Instant.nullable().optional().meta({ description: "When the agent accepted the request, by its clock" }),
   requested_by: z.string().nullable().optional().meta({ description: "The token or user that asked for it first" }),
@@ -67,6 +68,7 @@ export function jobDocument(job: Job): JobDocument {
 export function isRetrying(job: Job): boolean {
   const { state, bytes_per_second, retry_at = null, waiting_for = null, note = null } = job;
   if (isEnded(job) || state === "verifying" || (bytes_per_second ?? 0) > 0) return false;
+  if (windowOf(job) !== null) return false;
   return retry_at !== null || RETRY_NOTE.test(waiting_for ?? note ?? "");
 }
 

@@ -139,14 +139,14 @@ async function pullModel(model: string, command: AcceptedCommand, context: VerbC
   const { jobs, registries, preflight, late, askedAtMs, resumedSinceMs } = context;
   registries.requireAllowed(model);
   late.requireNotDeleted("pull", model, context);
-  const force = command.arguments["force"] === true;
+  const [force, now] = [command.arguments["force"] === true, command.arguments["now"] === true];
   const others = jobs.active();
   const isNew = !others.some((job) => sameModel(job.model, model));
   const looks = isNew && resumedSinceMs === null && command.answerTo.version === 2;
   const foreseen = looks ? await preflight.check(model, { force, others }) : undefined;
   return {
     message: `Started pulling model ${model}`,
-    job: jobs.pull(model, { force, foreseen, askedAtMs, resumedSinceMs, requestedBy: command.requestedBy }),
+    job: jobs.pull(model, { force, now, foreseen, askedAtMs, resumedSinceMs, requestedBy: command.requestedBy }),
   };
 }
 

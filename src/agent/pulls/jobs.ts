@@ -3,23 +3,30 @@ import { isoTime, within } from "../../base/clock.ts";
 import { CourierError } from "../../base/errors.ts";
 import { parseJson } from "../../base/foreign_text.ts";
 import { sameModel } from "../../base/model_name.ts";
-import { isEnded, type Job, LIMITS, newPull } from "../../protocol.ts";
+import { isEnded, type Job, LIMITS, newPull, windowNote } from "../../protocol.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { bounded } from "../ollama/text.ts";
 import { JobList } from "./job_list.ts";
+import { KeptJob } from "./kept_job.ts";
+import type { Opening, PullWindows } from "./limits/pull_windows.ts";
+import { WindowWatch } from "./limits/window_watch.ts";
 import type { Foreseen } from "./preflight.ts";
-import { KeptJob, PullJob, type PullJobDeps } from "./pull_job.ts";
+import { PullJob, type PullJobDeps } from "./pull_job.ts";
 
 export interface JobsDeps extends PullJobDeps {
   readonly agent: string;
   readonly ledger: Pick<Ledger, "jobs" | "keepJob">;
   /** How many pulls run at a time. */
   readonly maxPulls: number;
+  /** When pulls may run. */
+  readonly windows: PullWindows;
 }
 
 export interface PullRequest {
   /** Pull even if the disk seems too small. */
   readonly force?: boolean;
+  /** Pull outside the box's windows too. */
+  readonly now?: boolean;
   /** When the command that asks was sent, on the transport's clock. */
   readonly askedAtMs?: number | null;
   /**
@@ -33,6 +40,8 @@ export interface PullRequest {
   readonly requestedBy?: string | null;
 }
 
+type Closed = Extract<Opening, { readonly isOpen: false }>;
+
 const UNFORESEEN: Foreseen = { totalBytes: null, note: null };
 
 export class Jobs {
@@ -41,12 +50,14 @@ export class Jobs {
   readonly #running = new Map<PullJob, Promise<void>>();
   /** Ends the wait for the next job that is due. */
   #alarm = new AbortController();
-  #closed = false;
+  readonly #closing = new AbortController();
+  readonly #window: WindowWatch;
 
   /** Takes over what the ledger holds: jobs that a stop or crash interrupted are queued again. */
   constructor(deps: JobsDeps) {
     this.#deps = deps;
     this.#jobs = new JobList();
+    this.#window = new WindowWatch(deps);
     for (const { id, document } of deps.ledger.jobs()) {
       const kept = KeptJob.safeParse(parseJson(document));
       if (kept.success) this.#jobs.take(new PullJob(kept.data, deps, this.#jobs));
@@ -59,6 +70,7 @@ export class Jobs {
   /** Starts what is queued. */
   start(): void {
     this.#runNext();
+    void this.#window.run((isOpen) => this.#onWindow(isOpen), this.#closing.signal);
   }
 
   /**
@@ -66,16 +78,17 @@ export class Jobs {
    * @throws CourierError `exhausted` when it cannot be saved, or too many are queued: nothing was started
    */
   pull(model: string, request: PullRequest = {}): Job {
-    const { force = false, askedAtMs = null, resumedSinceMs = null, requestedBy = null } = request;
+    const { force = false, now = false, askedAtMs = null, resumedSinceMs = null, requestedBy = null } = request;
     const known = this.#active(model) ?? this.#endedSince(model, resumedSinceMs);
     if (known !== undefined) {
-      known.join(force, askedAtMs);
+      known.join({ force, now, askedAtMs });
+      if (now) this.#runNext();
       return this.#shown(known);
     }
     this.#requireRoom(model);
     const created = { created_at: isoTime(this.#deps.clock.now()), requested_by: requestedBy };
     const job = { ...newPull(Bun.randomUUIDv7(), this.#deps.agent, model), ...created };
-    const fresh = new PullJob({ ...job, force, asked_at_ms: askedAtMs, layers: [] }, this.#deps, this.#jobs);
+    const fresh = new PullJob({ ...job, force, now, asked_at_ms: askedAtMs, layers: [] }, this.#deps, this.#jobs);
     fresh.foresee(request.foreseen ?? UNFORESEEN);
     fresh.keep();
     this.#jobs.take(fresh);
@@ -162,7 +175,7 @@ export class Jobs {
 
   /** Stops what runs, without ending it: the next start continues it. Waits at most `graceMs` to see it stopped. */
   async close(graceMs: number): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#alarm.abort();
     for (const job of this.#jobs.all) job.stop();
     await within(this.#deps.clock, graceMs, Promise.all(this.#running.values()), null);
@@ -194,7 +207,7 @@ export class Jobs {
    */
   #runNext(): void {
     this.#alarm.abort();
-    while (!this.#closed && this.#running.size < this.#deps.maxPulls) {
+    while (!this.#closing.signal.aborted && this.#running.size < this.#deps.maxPulls) {
       const nowMs = this.#deps.clock.monotonic();
       const next = this.#jobs.all.find((each) => each.dueAtMs <= nowMs && this.#isReady(each));
       if (next === undefined) return this.#wakeLater(nowMs);
@@ -206,9 +219,28 @@ export class Jobs {
     }
   }
 
-  #isReady({ job, isCancelled }: PullJob): boolean {
+  #isReady(each: PullJob): boolean {
+    const { job, isCancelled } = each;
     const isBusy = [...this.#running.keys()].some((other) => sameModel(other.job.model, job.model));
-    return job.state === "queued" && !isCancelled && !isBusy;
+    return job.state === "queued" && !isCancelled && !isBusy && this.#opensAt(each) === null;
+  }
+
+  /** When its window opens; null: it may run. */
+  #opensAt({ isNow }: PullJob): Closed | null {
+    const opening = this.#window.opening;
+    return isNow || opening.isOpen ? null : opening;
+  }
+
+  /** A pull that has all of its data needs the line no more: it may end. */
+  #onWindow(isOpen: boolean): void {
+    for (const each of isOpen ? [] : this.#running.keys()) {
+      const { id, model, state } = each.job;
+      if (each.isNow || state === "verifying") continue;
+      this.#deps.log.info({ job: id, model }, "Pull stopped until its next window");
+      each.stop();
+    }
+    this.#deps.changes.notify("state");
+    this.#runNext();
   }
 
   #wakeLater(nowMs: number): void {
@@ -224,9 +256,12 @@ export class Jobs {
     if (!signal.aborted) this.#runNext();
   }
 
-  /** A job that waits for a slot shows which pull it is queued behind. */
+  /** A job that waits shows until when it waits for its window, or which pull it is queued behind. */
   #shown(each: PullJob): Job {
     const { job } = each;
+    const closed = job.state === "queued" ? this.#opensAt(each) : null;
+    if (closed !== null)
+      return { ...job, retry_at: isoTime(closed.opensAtMs), waiting_for: windowNote(closed.opensAt) };
     if (job.state !== "queued" || each.dueAtMs > this.#deps.clock.monotonic()) return job;
     const [first, ...more] = this.#running.keys();
     if (first === undefined) return job;

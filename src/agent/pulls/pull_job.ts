@@ -1,34 +1,25 @@
 // One pull as a job: from queued to its end, what it shows on the way, and what it keeps for the next process.
-import { z } from "zod";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../base/errors.ts";
 import { shortReason } from "../../base/foreign_text.ts";
 import type { Log } from "../../base/log.ts";
 import { parseModelName, sameModel } from "../../base/model_name.ts";
 import type { AllowedRegistries } from "../../program/registry/allowed_registries.ts";
-import { isEnded, Job } from "../../protocol.ts";
+import { isEnded, type Job } from "../../protocol.ts";
 import type { ModelsFolder } from "../disk/models_folder.ts";
-import type { PulledBlobs, Stopped } from "../disk/pulled_blobs.ts";
+import type { PulledBlobs } from "../disk/pulled_blobs.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
-import { NotedLayer, type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
+import { type PullProgress, PullTracker } from "../ollama/pull_tracker.ts";
 import { bounded } from "../ollama/text.ts";
 import { type AttemptEvent, attempts, type PullLimits } from "./attempts.ts";
 import type { HostNames } from "./host_names.ts";
 import { JobProgress } from "./job_progress.ts";
+import { isSame, joined, type KeptJob, type Wishes } from "./kept_job.ts";
 import type { Foreseen, Preflight } from "./preflight.ts";
+import { Remains } from "./remains.ts";
 import { durationText } from "./retry_budget.ts";
-
-/** A job as the ledger keeps it: what everybody sees, and what only the agent needs to continue it. */
-export const KeptJob = Job.extend({
-  /** Pull even if the disk seems too small. */
-  force: z.boolean().default(false),
-  /** When the last command that asked for it was sent, in ms on the transport's clock. */
-  asked_at_ms: z.number().nullable().default(null),
-  layers: z.array(NotedLayer).default([]),
-});
-export type KeptJob = z.infer<typeof KeptJob>;
 
 export interface PullJobDeps {
   readonly ollama: Pick<Ollama, "pullModel" | "deleteModel">;
@@ -55,8 +46,6 @@ export interface Endings {
 const TICK_MS = 1000;
 /** After a kill, the next process knows how far a pull was at most this long before. */
 const NOTE_EVERY_MS = 5000;
-/** Where Ollama's folder cannot be read: it notices within half a second that its connection is closed. */
-const UNSEEN_GRACE_MS = 1000;
 /** Ollama asks a registry that fails for the data again and again, and reports nothing meanwhile. */
 const NO_DATA_MS = 5000;
 /** A shorter pause is not worth giving the slot to another pull. */
@@ -67,11 +56,11 @@ export class PullJob {
   readonly #endings: Endings;
   readonly #tracker: PullTracker;
   readonly #progress: JobProgress;
-  readonly #controller = new AbortController();
+  readonly #remains: Remains;
+  #controller = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   #job: Job;
-  #force: boolean;
-  #askedAtMs: number | null;
+  #wishes: Wishes;
   #isCancelled = false;
   #notedAtMs = -Infinity;
   #isNoted = true;
@@ -82,14 +71,14 @@ export class PullJob {
   #dueAtMs = -Infinity;
 
   /** A job as it was kept: one that a stop or crash interrupted is queued again. */
-  constructor({ force, asked_at_ms, layers, ...job }: KeptJob, deps: PullJobDeps, endings: Endings) {
+  constructor({ force, now, asked_at_ms, layers, ...job }: KeptJob, deps: PullJobDeps, endings: Endings) {
     this.#deps = deps;
     this.#endings = endings;
-    this.#force = force;
-    this.#askedAtMs = asked_at_ms;
+    this.#wishes = { force, now, askedAtMs: asked_at_ms };
     this.#job = isEnded(job) ? job : { ...job, ...QUEUED };
     this.#tracker = new PullTracker(layers);
     this.#progress = new JobProgress(job);
+    this.#remains = new Remains(deps, this.#tracker);
     if (isEnded(job)) this.#ended.resolve();
   }
 
@@ -104,7 +93,12 @@ export class PullJob {
 
   /** When the last command that asked for it was sent, on the transport's clock; null if unknown. */
   get askedAtMs(): number | null {
-    return this.#askedAtMs;
+    return this.#wishes.askedAtMs;
+  }
+
+  /** Whether it may run outside the box's windows. */
+  get isNow(): boolean {
+    return this.#wishes.now;
   }
 
   /** Of the layers that it has seen so far. */
@@ -127,16 +121,11 @@ export class PullJob {
     this.#deps.ledger.keepJob(this.#job.id ?? "", JSON.stringify(this.#kept));
   }
 
-  /**
-   * Another request joins. Durable when it returns.
-   * @param force it wants the model even if the disk seems too small
-   * @throws CourierError as `keep()`
-   */
-  join(force: boolean, askedAtMs: number | null): void {
-    const [wasForced, lastAskedAtMs] = [this.#force, this.#askedAtMs];
-    this.#force ||= force;
-    this.#askedAtMs = Math.max(askedAtMs ?? 0, lastAskedAtMs ?? 0) || null;
-    if (this.#force !== wasForced || this.#askedAtMs !== lastAskedAtMs) this.keep();
+  /** Another request joins. Durable when it returns. @throws CourierError as `keep()` */
+  join(wishes: Wishes): void {
+    const before = this.#wishes;
+    this.#wishes = joined(before, wishes);
+    if (!isSame(this.#wishes, before)) this.keep();
   }
 
   /** Shows what the preflight found. */
@@ -174,7 +163,7 @@ export class PullJob {
     if (!this.#isCancelled) {
       this.#isCancelled = true;
       this.#controller.abort();
-      if (this.#job.state === "queued") await this.#endQueued();
+      if (this.#job.state === "queued") this.#end(await this.#remains.endQueued(this.#hasBegun));
     }
     await this.#ended.promise;
     return this.#job;
@@ -185,9 +174,14 @@ export class PullJob {
     if (!this.#isNoted) this.#note(this.#deps.clock.monotonic());
   }
 
-  /** Stops without ending it: the next start continues it. */
+  /** Stops without ending it: the next run, or the next start of the agent, continues it with the data that Ollama kept. */
   stop(): void {
     this.#controller.abort();
+  }
+
+  /** In this process. */
+  get #hasBegun(): boolean {
+    return this.#attempts !== undefined || Number.isFinite(this.#dueAtMs);
   }
 
   /** @returns whether the pull is done; false: it waits, and gives up its slot */
@@ -219,12 +213,12 @@ export class PullJob {
   async #look(others: readonly Job[]): Promise<Foreseen> {
     const { signal } = this.#controller;
     const { preflight } = this.#deps;
-    const force = this.#force;
+    const { force } = this.#wishes;
     try {
       return await preflight.check(this.#job.model, { force, others, signal });
     } catch (error) {
-      if (this.#force === force) throw error;
-      return await preflight.check(this.#job.model, { force: this.#force, others, signal });
+      if (this.#wishes.force === force) throw error;
+      return await preflight.check(this.#job.model, { force: true, others, signal });
     }
   }
 
@@ -312,46 +306,21 @@ export class PullJob {
   }
 
   async #fail({ code, message, hint }: CourierError): Promise<void> {
-    if (this.#isCancelled) {
-      const stopped = await this.#untilStopped();
-      this.#end(await this.#cancelledEnd(CANCELLED[stopped]));
-    } else if (this.#controller.signal.aborted) {
-      this.#update(QUEUED, "state");
-    } else {
+    if (this.#isCancelled) this.#end(await this.#remains.endStopped());
+    else if (this.#controller.signal.aborted) this.#queueAgain();
+    else {
       const error = hint === undefined ? message : `${message}. ${hint}`;
-      this.#end({ state: "failed", code, error, partial_bytes: await this.#remainingBytes() });
+      this.#end({ state: "failed", code, error, partial_bytes: await this.#remains.bytes() });
     }
   }
 
-  /** A job counts as cancelled once Ollama was seen to have stopped. */
-  async #untilStopped(): Promise<Stopped | "nothing"> {
-    const { blobs, clock } = this.#deps;
-    const digests = this.#fetchedDigests();
-    if (digests.length === 0) return "nothing";
-    const stopped = await blobs.untilStopped(digests);
-    if (stopped === "unseen") await clock.sleep(UNSEEN_GRACE_MS);
-    return stopped;
-  }
-
-  /** It may have run before a restart, or before it had to wait. */
-  async #endQueued(): Promise<void> {
-    const end = await this.#cancelledEnd(
-      this.#attempts === undefined ? "Cancelled before it began" : CANCELLED.nothing,
-    );
-    const began = end.partial_bytes === null ? {} : { error: CANCELLED.stopped };
-    this.#end({ ...end, ...began });
-  }
-
-  async #cancelledEnd(error: string): Promise<Partial<Job>> {
-    return { state: "cancelled", code: "cancelled", error, partial_bytes: await this.#remainingBytes() };
-  }
-
-  async #remainingBytes(): Promise<number | null> {
-    return await this.#deps.blobs.bytes(this.#fetchedDigests());
-  }
-
-  #fetchedDigests(): string[] {
-    return this.#tracker.layers.filter(({ fetched }) => fetched).map(({ digest }) => digest);
+  /** It was stopped. What it has on disk makes room scarce, as for one that waits to retry. */
+  #queueAgain(): void {
+    this.#controller = new AbortController();
+    this.#attempts = undefined;
+    this.#isRetrying = false;
+    this.#dueAtMs = this.#deps.clock.monotonic();
+    this.#update(QUEUED, "state");
   }
 
   #end(end: Partial<Job>): void {
@@ -383,18 +352,11 @@ export class PullJob {
   }
 
   get #kept(): KeptJob {
-    return { ...this.#job, force: this.#force, asked_at_ms: this.#askedAtMs, layers: this.#tracker.layers };
+    const { force, now, askedAtMs } = this.#wishes;
+    return { ...this.#job, force, now, asked_at_ms: askedAtMs, layers: this.#tracker.layers };
   }
 }
 
 const NOT_RUNNING = { bytes_per_second: null, eta_seconds: null, phase: null, note: null } as const;
 const NOT_WAITING = { retry_at: null, waiting_for: null } as const;
 const QUEUED = { ...NOT_RUNNING, ...NOT_WAITING, state: "queued" } as const;
-
-/** The error of a cancelled job, by what was seen of Ollama. */
-const CANCELLED: Readonly<Record<Stopped | "nothing", string>> = {
-  nothing: "Cancelled",
-  stopped: "Cancelled: downloaded data remains on disk, and the next pull continues from there",
-  growing: "Cancelled, but Ollama is still downloading the model: does another program pull it?",
-  unseen: "Cancelled: the connection is closed. Ollama's folder cannot be read, so it is unknown what remains on disk",
-};

@@ -73,7 +73,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
   environment: {
     about: "Variables. A flag on the command line wins:",
     rows: (program) => [...flagVariables(program), ...OTHER_VARIABLES],
-    end: "--all, --force and --yes have no variable: a line must show what it changes.",
+    end: "--all, --force, --now and --yes have no variable: a line must show what it changes.",
   },
   "exit-codes": { about: "Exit statuses:", rows: () => EXIT_STATUSES },
   json: {

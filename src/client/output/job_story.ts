@@ -1,6 +1,6 @@
 // Everything about one job, for a person.
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import { isEnded, type Job, windowOf } from "../../protocol.ts";
 import { stateTone } from "./job_table.ts";
 import { jobPercent, phaseText } from "./job_text.ts";
 import { attemptOf, stateWord, waitOf, withoutPause } from "./job_wait.ts";
@@ -74,11 +74,13 @@ function tookText({ started_at, ended_at }: Job): string {
 }
 
 /** Command lines that can be typed as they are. */
-function nextPairs({ id, agent, model, state }: Job, hasEnded: boolean): Pair[] {
+function nextPairs(job: Job, hasEnded: boolean): Pair[] {
+  const { id, agent, model, state } = job;
   if (state === "succeeded") return [];
   const pull = `gpuctl pull ${model} --agent ${agent}`;
   if (hasEnded) return [["to try again", pull]];
   return [
+    ["to start now", windowOf(job) === null ? "" : `${pull} --now`],
     ["to follow", pull],
     ["to cancel", id === null ? "" : `gpuctl cancel ${id}`],
   ];

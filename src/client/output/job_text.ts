@@ -1,7 +1,7 @@
 // A job in words, for lines, bars and tables.
 import { shortReason } from "../../base/foreign_text.ts";
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
-import { isEnded, type Job } from "../../protocol.ts";
+import { isEnded, type Job, windowOf } from "../../protocol.ts";
 import { waitOf } from "./job_wait.ts";
 import { formatLastSeen } from "./last_seen.ts";
 
@@ -65,6 +65,10 @@ function shortDuration(seconds: number): string {
 function activeText(job: Job, nowMs: number): string {
   const amount = shortAmount(job);
   const wait = waitOf(job, nowMs);
+  if (windowOf(job) !== null) {
+    const seconds = Math.max(0, Math.ceil((Date.parse(job.retry_at ?? "") - nowMs) / 1000)) || 0;
+    return joined([amount, `its window opens in ${shortDuration(seconds)}`]);
+  }
   if (wait === null) return joined([amount, phaseText(job), ...paceTexts(job, shortDuration)]);
   return joined([joined([amount, wait.when]), factOf(job, wait.why)], ": ");
 }
@@ -108,6 +112,7 @@ export function noteText(job: Job, nowMs: number): string {
   if (isEnded(job) || (job.bytes_per_second ?? 0) > 0) return "";
   const { note = null, waiting_for = null, retry_at = null } = job;
   const leftMs = Date.parse(retry_at ?? "") - nowMs;
+  if (windowOf(job) !== null) return `${waiting_for} (pull --now)`;
   const reason = waiting_for ?? note ?? "";
   // Both texts are as old as the last change of the job: only the time of the next attempt stays right.
   const [, said = "", why = reason] = /^((?:retrying|trying again|waiting)[^:]*: )(.*)$/s.exec(reason) ?? [];

@@ -2,7 +2,7 @@
 import { shortReason } from "../../base/foreign_text.ts";
 import { formatDuration } from "../../base/format.ts";
 import { isRetrying } from "../../documents/jobs.ts";
-import { isEnded, type Job, RETRY_NOTE } from "../../protocol.ts";
+import { isEnded, type Job, RETRY_NOTE, windowOf } from "../../protocol.ts";
 
 /** The state of a job in a word for people: a job that waits for its next attempt does not run. */
 export type StateWord = Job["state"] | "retrying" | "unknown";
@@ -26,6 +26,9 @@ export function stateWord(job: Job, lastSeenMs?: number): StateWord {
  */
 export function waitOf(job: Job, nowMs: number): Wait | null {
   if (isMoving(job)) return null;
+  const window = windowOf(job);
+  // The next attempt is hours away: the time of day says more.
+  if (window !== null) return { when: "", why: `for its window until ${window} (pull --now)` };
   const leftMs = Date.parse(job.retry_at ?? "") - nowMs;
   const reason = reasonOf(job);
   const [, inTime, pause, why = reason.replace(/^queued /, "")] = RETRY_NOTE.exec(reason) ?? [];

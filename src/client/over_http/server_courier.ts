@@ -220,9 +220,10 @@ export class ServerCourier implements FleetCourier {
     return await this.#http.get(`/v1/jobs/${id}`, JobDocument, { signal });
   }
 
-  async pullModel(agent: string, model: string, { force = false, signal }: AskingForPull = {}): Promise<Job> {
+  async pullModel(agent: string, model: string, { force, now, signal }: AskingForPull = {}): Promise<Job> {
     // A field that an older server does not know is sent only where it says something.
-    const body = { kind: "pull", model: normalModelName(model), agents: [agent], ...(force ? { force } : {}) };
+    const given = { ...(force === true ? { force } : {}), ...(now === true ? { now } : {}) };
+    const body = { kind: "pull", model: normalModelName(model), agents: [agent], ...given };
     const { jobs, refusals = [] } = await this.#http.send("POST", "/v1/jobs", JobsDocument, {
       body,
       signal,

@@ -15,6 +15,8 @@ import { failureCode, reportPulled } from "./results.ts";
 export interface StartChoices {
   /** Also where the disk is too small. */
   readonly force?: boolean | undefined;
+  /** Also outside the boxes' windows. */
+  readonly now?: boolean | undefined;
   /** In seconds; undefined: to the end. */
   readonly maxWait?: number | undefined;
 }
@@ -59,11 +61,11 @@ export async function pullAll(
 export async function startPull(
   session: Session,
   { agent, model, view }: AskedPull,
-  { force }: StartChoices,
+  { force, now }: StartChoices,
 ): Promise<Pulled> {
   const { courier, io } = session;
   try {
-    return { job: await courier.pullModel(agent, model, { force, signal: io.signal }) };
+    return { job: await courier.pullModel(agent, model, { force, now, signal: io.signal }) };
   } catch (error) {
     const refusal = asCourierError(error);
     const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(courier.now()));

@@ -27,9 +27,13 @@ export function addPullVerb(program: Program, run: Run): void {
     .option("-d, --detach", "print the job ids once the agents have accepted, and end")
     .addOption(MAX_WAIT)
     .option("--force", "pull even if the agent says the model does not fit")
+    .option("--now", "pull outside the hours of --pull-window too, also what waits for them already")
     .addOption(YES)
     .addOption(DRY_RUN)
-    .addHelpText("after", examples("pull phi4", "pull llama3.2:1b --agent gpu-1,gpu-2", "pull phi4 --all --detach"))
+    .addHelpText(
+      "after",
+      examples("pull phi4", "pull llama3.2:1b --agent gpu-1,gpu-2", "pull phi4 --all --detach", "pull phi4 --now"),
+    )
     .action(async (models, choices) => await run(async (session) => await pullModels(session, models, choices)));
 }
 

@@ -25,6 +25,7 @@ export function amountOf({ completed_bytes, total_bytes, state }: JobDocument): 
 export function waitOf(job: JobDocument, nowMs: number): string {
   if (!isActive(job) || (job.bytes_per_second ?? 0) > 0) return "";
   const reason = job.waiting_for ?? job.note ?? "";
+  if (reason.startsWith("waits for its window")) return reason.replace("waits", "Waits");
   const [, why = reason] = /^(?:retrying|trying again|waiting)[^:]*: (.*)$/s.exec(reason) ?? [];
   const leftS = Math.ceil((Date.parse(job.retry_at ?? "") - nowMs) / 1000);
   if (leftS > 0) return `Next attempt in ${formatDuration(leftS)}: ${shortReason(why)}`;

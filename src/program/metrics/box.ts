@@ -1,5 +1,14 @@
 // The metrics of one box, from its state document: the same from gpu-server and from the box itself.
-import { type Gpu, isEnded, type Job, type Model, RETRY_NOTE, type RunningModel, type State } from "../../protocol.ts";
+import {
+  type Gpu,
+  isEnded,
+  type Job,
+  type Model,
+  RETRY_NOTE,
+  type RunningModel,
+  type State,
+  windowOf,
+} from "../../protocol.ts";
 import { escaped, labelsOf, type MetricsText } from "./text.ts";
 
 /** What a reader of the metrics may see of a box. */
@@ -95,8 +104,10 @@ function addJobs(text: MetricsText, labels: string, jobs: readonly Job[], eachMo
   }
 }
 
-/** One that only waits behind another pull is queued: nothing is wrong with it. */
-function stateOf({ state, retry_at = null, waiting_for = null }: Job): string {
+/** One that only waits behind another pull, or for its window, is queued: nothing is wrong with it. */
+function stateOf(job: Job): string {
+  const { state, retry_at = null, waiting_for = null } = job;
+  if (windowOf(job) !== null) return state;
   return retry_at !== null || RETRY_NOTE.test(waiting_for ?? "") ? "waiting" : state;
 }
 

@@ -109,9 +109,9 @@ const fragments = new Fragments(jobDocument);
 
 export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(startJobs, async (context) => {
-    const { model, agents, force } = context.req.valid("json");
+    const { model, agents, force, now } = context.req.valid("json");
     // Generated clients send null for a field that was left out.
-    const options = { force: force ?? undefined, ...requesterOf(context) };
+    const options = { force: force ?? undefined, now: now ?? undefined, ...requesterOf(context) };
     const started = await startPulls(servicesOf(context), normalModelName(model), agents, options);
     return context.json(startedDocument(started), 202);
   });
@@ -168,6 +168,7 @@ const UNKNOWN_KEPT = 10;
 
 interface PullChoices {
   readonly force: boolean | undefined;
+  readonly now: boolean | undefined;
   readonly signal: AbortSignal;
   readonly requestedBy: string | undefined;
 }

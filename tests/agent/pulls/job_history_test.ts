@@ -1,6 +1,7 @@
 // Many jobs: which run at the same time, and which are kept and shown, whatever the clock says and however long they took.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
+import { PullWindows } from "#src/agent/pulls/limits/pull_windows.ts";
 import type { Foreseen } from "#src/agent/pulls/preflight.ts";
 import { isoTime } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
@@ -61,6 +62,7 @@ function openJobs(): Jobs {
     clock,
     log: silentLog,
     maxPulls: 2,
+    windows: new PullWindows([]),
     limits: { pullTimeoutMs: 24 * HOUR_MS, registryTimeoutMs: 24 * HOUR_MS, saveIntervalMs: 300_000 },
     hostNames: { isMissing: async () => await Promise.resolve(false) },
     changes: { notify: () => undefined },

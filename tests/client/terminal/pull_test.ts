@@ -108,6 +108,18 @@ describe("a pull that waits for its next attempt", () => {
     expect(await end(pull)).toBe(0);
   });
 
+  test("says until when it waits for its box's window, and what starts it, within 80 columns", async () => {
+    const pull = await startPull(2, { columns: 80, rows: 24 });
+    const retry_at = new Date(site.clock.now() + 32_000_000).toISOString();
+    const waiting_for = "waits for its window until 2026-11-30 20:00 Europe/Berlin";
+    await progress(pull.agents, (index) => (index === 0 ? { waiting_for, retry_at } : SUCCEEDED));
+    expect(await pull.run.screen()).toEqual([
+      "gpu-1  queued  for its window until 2026-11-30 20:00 Europe/Berlin (pull --now)",
+      "gpu-2  succeeded  ██████████████████████████████  100 %  9.0 GB",
+    ]);
+    expect(await end(pull)).toBe(0);
+  });
+
   test("names what it is queued behind", async () => {
     const pull = await startPull(1, { columns: 80, rows: 24 });
     await progress(pull.agents, () => ({ waiting_for: "queued behind llama3.2:1b" }));

@@ -349,6 +349,25 @@ describe("jobs with an id", () => {
     ]);
   });
 
+  test("shows until when one waits for its box's window, and how it starts at once", async () => {
+    const agent = await site.agent("gpu-2");
+    const retry_at = new Date(site.clock.now() + 32_580_000).toISOString();
+    const waiting_for = "waits for its window until 2026-11-30 20:00 Europe/Berlin";
+    agent.jobs = [jobOf({ id: "01b20aac-24d0-7785-b91f-000000000001", agent: "gpu-2", waiting_for, retry_at })];
+    await agent.publish();
+    expect((await site.run(["jobs", "01b2"])).stdout.split("\n").slice(3)).toEqual([
+      "state         queued",
+      "waits         for its window until 2026-11-30 20:00 Europe/Berlin (pull --now)",
+      "to start now  gpuctl pull phi4:latest --agent gpu-2 --now",
+      "to follow     gpuctl pull phi4:latest --agent gpu-2",
+      "to cancel     gpuctl cancel 01b20aac-24d0-7785-b91f-000000000001",
+      "",
+    ]);
+    const { stdout } = await site.run(["jobs", "--agent", "gpu-2"]);
+    expect(stdout).toContain(`${waiting_for} (pull --now)`);
+    expect((await site.run(["jobs", "--agent", "gpu-2", "--state", "retrying"])).stdout).not.toContain("01b2");
+  });
+
   test("is its document as JSON, also of one that no state shows any more", async () => {
     for (const [id, state] of [
       ["da066d157a40", "failed"],

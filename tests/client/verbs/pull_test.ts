@@ -38,16 +38,21 @@ function failed(): Partial<Job> {
   return { state: "failed", code: "exhausted", error, ended_at: site.ago(0) };
 }
 
-describe("pull --force", () => {
-  test("makes the agent ignore a disk that is too small, only when given", async () => {
+describe("pull --force, and pull --now", () => {
+  test("ask the agent to ignore a disk that is too small, or its windows, only when given", async () => {
     const agent = await site.agent("gpu-1");
-    for (const argv of [[], ["--force"]]) {
+    for (const argv of [[], ["--force"], ["--now"], ["--force", "--now"]]) {
       const { stop, status } = await startPull(argv, [agent]);
       stop();
       await status;
       agent.jobs = [];
     }
-    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
+    expect(agent.commands.map((command) => command.arguments)).toEqual([
+      undefined,
+      { force: true },
+      { now: true },
+      { force: true, now: true },
+    ]);
   });
 });
 

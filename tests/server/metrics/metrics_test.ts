@@ -27,6 +27,11 @@ describe("GET /metrics", () => {
         waiting_for: "a registry",
       },
       { ...newPull("c", "gpu-1", "three"), waiting_for: "queued behind one" },
+      {
+        ...newPull("d", "gpu-1", "four"),
+        retry_at: "2026-01-02T20:00:00Z",
+        waiting_for: "waits for its window until 2026-01-02 20:00 UTC",
+      },
     ];
     const gpu = { uuid: "GPU-1", name: "H100", memory_total_bytes: 80, memory_used_bytes: 20 };
     await agent.publish({
@@ -64,7 +69,7 @@ describe("GET /metrics", () => {
     expect(withLabels("gpu_memory_used_bytes")).toEqual({ 'gpu="0"}': 20 });
     expect(withLabels("gpu_memory_total_bytes")).toEqual({ 'gpu="0"}': 80, 'gpu="1"}': 80 });
     expect(withLabels("jobs")).toEqual({
-      'state="queued"}': 1,
+      'state="queued"}': 2,
       'state="waiting"}': 1,
       'state="running"}': 1,
       'state="verifying"}': 0,
@@ -72,7 +77,12 @@ describe("GET /metrics", () => {
     expect(withLabels("model_info")).toEqual({ 'model="phi4",digest="ac89"}': 1 });
     expect(withLabels("model_size_bytes")).toEqual({ 'model="phi4"}': 7 });
     expect(withLabels("running_vram_bytes")).toEqual({ 'model="phi4"}': 5 });
-    expect(withLabels("job_completed_bytes")).toEqual({ 'model="one"}': 3, 'model="two"}': 0, 'model="three"}': 0 });
+    expect(withLabels("job_completed_bytes")).toEqual({
+      'model="one"}': 3,
+      'model="two"}': 0,
+      'model="three"}': 0,
+      'model="four"}': 0,
+    });
     expect(withLabels("job_total_bytes")).toEqual({ 'model="one"}': 9 });
     await agent.close();
   });

@@ -58,11 +58,12 @@ test.each([
 
 test.each([
   ["/v1/jobs", { ...PULL, force: "yes" }, "force must be true or false"],
+  ["/v1/jobs", { ...PULL, now: "yes" }, "now must be true or false"],
   ["/v1/jobs", { ...PULL, model: "" }, "model must not be empty"],
   ["/v1/jobs", { ...PULL, model: 4 }, "model must be a text"],
   ["/v1/jobs", { ...PULL, kind: "push" }, "kind must be pull"],
   ["/v1/jobs", { model: "phi4", agent: "gpu-1" }, 'Unknown field "agent": did you mean "agents"?; kind is missing; '],
-  ["/v1/jobs", { ...PULL, nope: 1 }, 'Unknown field "nope": known are kind, model, agents, force'],
+  ["/v1/jobs", { ...PULL, unknown: 1 }, 'Unknown field "unknown": known are kind, model, agents, force, now'],
   [COPY, {}, "destination is missing"],
   [COPY, { destination: "b", force: true }, 'Unknown field "force": known are destination'],
   ["/v1/agents/gpu-1/trust", { keys: "x" }, 'Unknown field "keys": did you mean "key"?'],

@@ -272,12 +272,13 @@ describe("/v1/jobs", () => {
     ]);
   });
 
-  test("passes force on to the agent", async () => {
+  test("passes force and now on to the agent", async () => {
     await using server = await openServer();
     const agent = await ScriptedAgent.open(server.store, "gpu-1");
-    for (const body of [pull, { ...pull, force: true }]) await server.call("POST", "/v1/jobs", { body });
-    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }]);
-    expect((await server.call("POST", "/v1/jobs", { body: { ...pull, force: null } })).status).toBe(202);
+    for (const body of [pull, { ...pull, force: true }, { ...pull, now: true }])
+      await server.call("POST", "/v1/jobs", { body });
+    expect(agent.commands.map((command) => command.arguments)).toEqual([undefined, { force: true }, { now: true }]);
+    expect((await server.call("POST", "/v1/jobs", { body: { ...pull, force: null, now: null } })).status).toBe(202);
     expect(agent.commands.at(-1)?.arguments).toBeUndefined();
     const wrong = await server.call("POST", "/v1/jobs", { body: { ...pull, force: "yes" } });
     expect([wrong.status, wrong.body.code]).toEqual([400, "invalid"]);

@@ -10,6 +10,7 @@ import { PulledBlobs } from "#src/agent/disk/pulled_blobs.ts";
 import { Ledger } from "#src/agent/ledger/ledger.ts";
 import { Ollama } from "#src/agent/ollama/ollama.ts";
 import { Jobs } from "#src/agent/pulls/jobs.ts";
+import { PullWindows } from "#src/agent/pulls/limits/pull_windows.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isEnded, type Job } from "#src/protocol.ts";
@@ -138,6 +139,7 @@ export class PullSite {
       clock,
       log: silentLog,
       maxPulls: 1,
+      windows: new PullWindows([]),
       limits: { pullTimeoutMs: 3_600_000, registryTimeoutMs: 3_600_000, saveIntervalMs: 300_000 },
       hostNames: { isMissing: async () => await Promise.resolve(false) },
       changes: { notify: () => this.#look() },

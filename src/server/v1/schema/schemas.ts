@@ -31,6 +31,7 @@ export const JobRequest = bodyOf({
   model: z.string().min(1),
   agents,
   force: z.boolean().nullish().meta({ description: "Pull even if an agent says that the model does not fit" }),
+  now: z.boolean().nullish().meta({ description: "Pull also outside the hours in which an agent may pull" }),
 }).meta({ id: "JobRequest" });
 
 /** The query of a route under /v1. */
