@@ -1,8 +1,8 @@
 // Every view of the console, looked at by axe in light and dark, wide and narrow.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { cachedBinary } from "../../scripts/binaries.ts";
+import { violationsOf } from "./site/axe.ts";
 import { isFull, openBrowser } from "./site/browser.ts";
 import { signIn } from "./site/console_page.ts";
 import { ShownSite } from "./site/shown_site.ts";
@@ -26,13 +26,6 @@ afterAll(async () => {
   await browser.close();
   await site[Symbol.asyncDispose]();
 });
-
-async function violationsOf(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axe.source);
-  const found: unknown = await page.evaluate(`axe.run().then(({ violations }) => violations.map(({ id, nodes }) =>
-    id + ": " + nodes.map(({ html, failureSummary }) => html + " " + failureSummary).join(" | ")))`);
-  return Array.isArray(found) ? found.map(String) : [String(found)];
-}
 
 /** Controls that are not within their card or panel, and fields of more than a line. */
 const MISPLACED = `[...document.querySelectorAll("main button, main input, main select, main .choice, dialog input")].filter((each) => {

@@ -5,6 +5,7 @@ import { Foreign, plural, Size } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { type FleetModel, keyOf, whereText } from "./facts/model_facts.ts";
 import { type ActiveModels, purposesOf } from "./facts/purposes.ts";
+import { type Compared, isOutdated } from "./updates/newer.ts";
 
 /** Ordering the names of many boxes in each row would be felt. */
 const MOST_NAMED = 12;
@@ -57,9 +58,14 @@ interface Choosing {
   readonly remove: ((model: FleetModel) => void) | undefined;
 }
 
+interface Marks {
+  readonly active: ActiveModels | undefined;
+  readonly compared: Compared;
+}
+
 /** @param choosing undefined: this user may do nothing with models */
 export function modelColumns(
-  active: ActiveModels | undefined,
+  { active, compared }: Marks,
   choosing: Choosing | undefined,
 ): readonly Column<FleetModel>[] {
   const name: Column<FleetModel> = {
@@ -68,7 +74,9 @@ export function modelColumns(
     width: "minmax(10rem, 1.8fr)",
     isPlain: true,
     sortBy: (model) => model.name,
-    cell: (model) => <Name model={model} purposes={purposesOf(model.name, active)} />,
+    cell: (model) => (
+      <Name model={model} purposes={purposesOf(model.name, active)} isOutdated={isOutdated(model, compared)} />
+    ),
   };
   if (choosing === undefined) return [name, ...FACTS];
   return [choice(choosing), name, ...FACTS, ...(choosing.remove === undefined ? [] : [removal(choosing.remove)])];
@@ -103,9 +111,10 @@ function removal(remove: (model: FleetModel) => void): Column<FleetModel> {
 interface NameProps {
   readonly model: FleetModel;
   readonly purposes: readonly string[];
+  readonly isOutdated: boolean;
 }
 
-function Name({ model: { name, digest }, purposes }: NameProps): JSX.Element {
+function Name({ model: { name, digest }, purposes, isOutdated: isOld }: NameProps): JSX.Element {
   return (
     <span class="model-name">
       <a class="row-link" href={addressOf("models", name, digest)}>
@@ -116,6 +125,11 @@ function Name({ model: { name, digest }, purposes }: NameProps): JSX.Element {
           {purpose}
         </span>
       ))}
+      {isOld && (
+        <span class="label outdated" title="Its registry has a newer version">
+          outdated
+        </span>
+      )}
     </span>
   );
 }

@@ -2,32 +2,39 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { formatBytes } from "../../base/format.ts";
+import type { UpdateDocument } from "../../documents/models/updates.ts";
 import { Action } from "../parts/button.tsx";
 import { Facts, Failure, Panel } from "../parts/panel.tsx";
 import { Ago, Foreign, plural } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
 import { addressOf } from "../shell/router.ts";
-import { useMay, useServerNow } from "../shell/use_fleet.ts";
+import { useFleet, useMay, useServerNow } from "../shell/use_fleet.ts";
 import { CopyDialog } from "./copy_dialog.tsx";
 import { DeleteDialog } from "./delete_dialog.tsx";
-import type { FleetModel } from "./facts/model_facts.ts";
+import { type FleetModel, keyOf } from "./facts/model_facts.ts";
 import { type ActiveModels, PURPOSES, type Purpose, useActiveModels } from "./facts/purposes.ts";
 import { type Models } from "./facts/use_models.ts";
 import { ModelBoxes } from "./model_boxes.tsx";
 import { PullDialog } from "./pulls/pull_dialog.tsx";
 import { PullsNow } from "./pulls/pulls_now.tsx";
+import { type Compared, outdatedOf } from "./updates/newer.ts";
+import { UpdateDialog } from "./updates/update_dialog.tsx";
+import type { Updates } from "./updates/use_updates.ts";
 
 interface ModelPageProps {
   readonly name: string;
   /** Undefined: the first one of this name. */
   readonly digest: string | undefined;
   readonly read: Models;
+  readonly updates: Updates;
 }
 
-export function ModelPage({ name, digest, read }: ModelPageProps): JSX.Element {
+export function ModelPage({ name, digest, read, updates }: ModelPageProps): JSX.Element {
   const { models, isRead, failure, again } = read;
   const active = useActiveModels();
-  const model = models.find((each) => each.name === name && (digest === undefined || each.digest === digest));
+  const named = models.filter((each) => each.name === name);
+  // After an update it has another digest.
+  const model = named.find((each) => each.digest === digest) ?? named[0];
   return (
     <>
       <div class="page-head box-head">
@@ -37,7 +44,9 @@ export function ModelPage({ name, digest, read }: ModelPageProps): JSX.Element {
         <h1>
           <Foreign class="wrapped" text={name} />
         </h1>
-        {model !== undefined && <ModelActions model={model} all={models} active={active.document} again={again} />}
+        {model !== undefined && (
+          <ModelActions model={model} all={models} compared={updates.compared} active={active.document} again={again} />
+        )}
       </div>
       {failure !== undefined && <Failure failure={failure} />}
       <PullsNow model={name} />
@@ -47,7 +56,7 @@ export function ModelPage({ name, digest, read }: ModelPageProps): JSX.Element {
         <div class="columns">
           <ModelBoxes model={model} />
           <div class="column side">
-            <Details model={model} />
+            <Details model={model} update={updates.compared.get(keyOf(model))} />
             {active.document !== undefined && <Uses name={name} active={active.document} again={active.again} />}
           </div>
         </div>
@@ -59,16 +68,27 @@ export function ModelPage({ name, digest, read }: ModelPageProps): JSX.Element {
 interface ModelActionsProps {
   readonly model: FleetModel;
   readonly all: readonly FleetModel[];
+  readonly compared: Compared;
   readonly active: ActiveModels | undefined;
   readonly again: () => Promise<void>;
 }
 
-function ModelActions({ model, all, active, again }: ModelActionsProps): JSX.Element {
+function ModelActions({ model, all, compared, active, again }: ModelActionsProps): JSX.Element {
   const [mayPull, mayDelete, mayCopy] = [useMay("pull_model"), useMay("delete_model"), useMay("copy_model")];
-  const [open, setOpen] = useState<"pull" | "delete" | "copy">();
+  const [open, setOpen] = useState<"pull" | "update" | "delete" | "copy">();
+  const outdated = outdatedOf(
+    [model],
+    compared,
+    useFleet((fleet) => fleet.jobs),
+  );
   const close = (): void => setOpen(undefined);
   return (
     <div class="head-actions">
+      {mayPull && outdated.length > 0 && (
+        <button type="button" class="button" onClick={() => setOpen("update")}>
+          Update
+        </button>
+      )}
       {mayPull && (
         <button type="button" class="button" onClick={() => setOpen("pull")}>
           Pull on more boxes
@@ -85,13 +105,20 @@ function ModelActions({ model, all, active, again }: ModelActionsProps): JSX.Ele
         </button>
       )}
       {open === "pull" && <PullDialog models={all} names={[model.name]} onClose={close} />}
+      {open === "update" && <UpdateDialog outdated={outdated} onClose={close} />}
       {open === "copy" && <CopyDialog model={model} again={again} onClose={close} />}
       {open === "delete" && <DeleteDialog deleted={[model]} all={all} active={active} again={again} onClose={close} />}
     </div>
   );
 }
 
-function Details({ model }: { readonly model: FleetModel }): JSX.Element {
+interface DetailsProps {
+  readonly model: FleetModel;
+  /** Undefined: it was not compared, or not yet. */
+  readonly update: UpdateDocument | undefined;
+}
+
+function Details({ model, update }: DetailsProps): JSX.Element {
   const { size, digest, details, capabilities = [], modified_at: modified, agents } = model;
   const nowMs = useServerNow(60_000);
   const text = (value: string | undefined): JSX.Element | null => (value ? <Foreign text={value} /> : null);
@@ -106,11 +133,36 @@ function Details({ model }: { readonly model: FleetModel }): JSX.Element {
           ["Quantization", text(details?.quantization_level)],
           ["Capabilities", text(capabilities.join(", "))],
           ["Installed", <Ago at={modified} nowMs={nowMs} />],
+          ["At its registry", update && <RegistryWords update={update} nowMs={nowMs} />],
           ["Runs on", text(model.remote_host)],
           ["Digest", <code>{digest.slice(0, 12)}</code>],
         ]}
       />
     </Panel>
+  );
+}
+
+interface RegistryWordsProps {
+  readonly update: UpdateDocument;
+  readonly nowMs: number;
+}
+
+function RegistryWords({ update, nowMs }: RegistryWordsProps): JSX.Element {
+  const { state, checked_at: checked, reason, registry_size: size } = update;
+  const words = {
+    current: "The same",
+    outdated: `A newer version, ${formatBytes(size ?? 0)}`,
+    local: "Not there: a copy, or built on a box",
+    unknown: `Unknown: ${reason ?? "no reason given"}`,
+  }[state];
+  return (
+    <>
+      <Foreign class="wrapped" text={words} />
+      <span class="quiet detail">
+        {"Checked "}
+        <Ago at={checked} nowMs={nowMs} />
+      </span>
+    </>
   );
 }
 

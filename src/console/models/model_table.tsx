@@ -9,6 +9,7 @@ import { useQuery } from "../shell/use_fleet.ts";
 import { type FleetModel, keyOf } from "./facts/model_facts.ts";
 import { type ActiveModels } from "./facts/purposes.ts";
 import { modelColumns } from "./model_columns.tsx";
+import type { Compared } from "./updates/newer.ts";
 
 const WIDE = "(min-width: 60rem)";
 /** With its buttons and choices a row takes longer to draw than others. */
@@ -18,13 +19,14 @@ const ROW_HEIGHT = { wide: 44, narrow: 218 } as const;
 interface ModelTableProps {
   readonly models: readonly FleetModel[];
   readonly active: ActiveModels | undefined;
+  readonly compared: Compared;
   readonly chosen: ReadonlySet<string>;
   /** Undefined: this user may do nothing with them. */
   readonly choose: ((chosen: ReadonlySet<string>) => void) | undefined;
   readonly remove: ((model: FleetModel) => void) | undefined;
 }
 
-export function ModelTable({ models, active, chosen, choose, remove }: ModelTableProps): JSX.Element {
+export function ModelTable({ models, active, compared, chosen, choose, remove }: ModelTableProps): JSX.Element {
   const [sorting, setSorting] = useQuery("sort", "name");
   const isNarrow = !useMedia(WIDE);
   const choosing = choose && {
@@ -35,7 +37,7 @@ export function ModelTable({ models, active, chosen, choose, remove }: ModelTabl
     },
     remove,
   };
-  const columns = modelColumns(active, choosing);
+  const columns = modelColumns({ active, compared }, choosing);
   const items = useMemo(() => sorted(models, columns, sorting), [models, sorting]);
   return (
     <>

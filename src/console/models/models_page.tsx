@@ -15,18 +15,27 @@ import { ModelPage } from "./model_page.tsx";
 import { ModelTable } from "./model_table.tsx";
 import { PullDialog } from "./pulls/pull_dialog.tsx";
 import { PullsNow } from "./pulls/pulls_now.tsx";
+import { NotCompared } from "./updates/not_compared.tsx";
+import { UpdatesPanel } from "./updates/updates_panel.tsx";
+import { type Updates, useUpdates } from "./updates/use_updates.ts";
 
 export function ModelsPage({ rest: [name, digest] }: { readonly rest: readonly string[] }): JSX.Element {
   const read = useModels();
-  if (name === undefined) return <ModelList read={read} />;
-  return <ModelPage key={`${name} ${digest}`} name={name} digest={digest} read={read} />;
+  const updates = useUpdates(read.isRead);
+  if (name === undefined) return <ModelList read={read} updates={updates} />;
+  return <ModelPage key={`${name} ${digest}`} name={name} digest={digest} read={read} updates={updates} />;
 }
 
 type Open =
   | { readonly kind: "pull"; readonly names: readonly string[] }
   | { readonly kind: "delete"; readonly models: readonly FleetModel[] };
 
-function ModelList({ read }: { readonly read: Models }): JSX.Element {
+interface ModelListProps {
+  readonly read: Models;
+  readonly updates: Updates;
+}
+
+function ModelList({ read, updates }: ModelListProps): JSX.Element {
   const { models } = read;
   const [mayPull, mayDelete] = [useMay("pull_model"), useMay("delete_model")];
   const { document: active, again: readActive } = useActiveModels();
@@ -39,6 +48,7 @@ function ModelList({ read }: { readonly read: Models }): JSX.Element {
     <>
       <Head text={text} search={setText} pull={mayPull ? () => setOpen({ kind: "pull", names: [] }) : undefined} />
       {active !== undefined && <ActivePanel active={active} models={models} again={readActive} />}
+      <UpdatesPanel models={models} updates={updates} />
       <PullsNow />
       <Selection
         selected={selected}
@@ -51,6 +61,7 @@ function ModelList({ read }: { readonly read: Models }): JSX.Element {
         <ModelTable
           models={shown}
           active={active}
+          compared={updates.compared}
           chosen={chosen}
           choose={mayPull || mayDelete ? setChosen : undefined}
           remove={mayDelete ? (model) => setOpen({ kind: "delete", models: [model] }) : undefined}
@@ -59,6 +70,7 @@ function ModelList({ read }: { readonly read: Models }): JSX.Element {
       {read.missing.length > 0 && (
         <p class="quiet small missing">{`${whereText(read.missing, 80)} not included: not reporting`}</p>
       )}
+      <NotCompared updates={updates} />
       {open !== undefined && <OpenDialog open={open} read={read} active={active} onClose={() => setOpen(undefined)} />}
     </>
   );

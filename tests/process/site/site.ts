@@ -10,6 +10,8 @@ const CRASHING_AGENT = "../tests/process/site/crashing_agent.ts";
 const FLEET = "../tests/process/site/fleet.ts";
 /** Far more than anything takes on an idle machine: a busy one stretches a second to ten. */
 const WAIT_MS = 30_000;
+/** By their names most models of the tests are in a registry on the internet: the console must not have it asked. */
+const NO_REGISTRY = { GPU_COURIER_ALLOW_REGISTRY: "127.0.0.1:1" };
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -190,7 +192,7 @@ export class ProcessSite {
 
   async #startServer({ script, stateDir, tokens }: ServerStart, args: readonly string[]): Promise<HttpServer> {
     const common = ["--share", this.share, "--port", "0", "--state-dir", stateDir, "--log-format", "json"];
-    const running = this.start(script, [...common, ...args]);
+    const running = this.start(script, [...common, ...args], NO_REGISTRY);
     const { url } = await running.logged('"Listening"');
     await running.logged("Reached the share");
     const server = new HttpServer(String(url), tokens, running);

@@ -143,8 +143,16 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/console/models/facts/*", may: [...IN_PAGE, ...page("store parts shell")] },
   { files: "src/console/models/pulls/*", may: [...IN_PAGE, ...page("api store parts shell jobs models/facts")] },
   {
+    files: "src/console/models/updates/*",
+    may: [...IN_PAGE, ...page("store parts shell models/facts models/pulls")],
+  },
+  {
     files: "src/console/{boxes,models,access,setup}/*",
-    may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell jobs models/facts models/pulls")],
+    may: [
+      ...IN_PAGE,
+      "src/console/session.ts",
+      ...page("api store parts shell jobs models/facts models/pulls models/updates"),
+    ],
   },
   { files: "src/console/**", may: [...IN_PAGE, "src/console/**"] },
 

@@ -35,7 +35,8 @@ export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Ele
   const deps: PullDeps = { api, fleet, toasts };
   const pull = async (pulled: readonly string[]): Promise<void> => {
     await start(async () => {
-      await startPulls(deps, pulled, [...chosen]);
+      const pulls = pulled.map((model) => ({ model, agents: [...chosen] }));
+      await startPulls(deps, pulls);
       onClose();
     });
   };

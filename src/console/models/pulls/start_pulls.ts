@@ -13,13 +13,22 @@ export interface PullDeps {
   readonly toasts: Pick<Toasts, "done" | "failed">;
 }
 
-/** @throws CourierError when no box started any; otherwise refusals are messages */
+/** One model, and the boxes that pull it. */
+export interface WantedPull {
+  readonly model: string;
+  readonly agents: readonly string[];
+}
+
+/**
+ * @param doing the first word of the message
+ * @throws CourierError when no box started any; otherwise refusals are messages
+ */
 export async function startPulls(
   { api, fleet, toasts }: PullDeps,
-  names: readonly string[],
-  agents: readonly string[],
+  pulls: readonly WantedPull[],
+  doing: "Pulling" | "Updating" = "Pulling",
 ): Promise<void> {
-  const outcomes = await workThrough(names, async (model) => {
+  const outcomes = await workThrough(pulls, async ({ model, agents }) => {
     return await api.post<JobsDocument>("v1/jobs", { kind: "pull", model, agents });
   });
   const documents = outcomes.flatMap(({ value }) => (value === undefined ? [] : [value]));
@@ -35,7 +44,13 @@ export async function startPulls(
   const started = documents.reduce((sum, { jobs }) => sum + jobs.length, 0) - refusals.length;
   const [first] = failures;
   if (started === 0 && first !== undefined) throw first;
-  const what = names.length === 1 ? names.join("") : plural(names.length, "model");
-  toasts.done(`Pulling ${what} on ${agents.length === 1 ? agents.join("") : plural(agents.length, "box", "boxes")}`);
+  toasts.done(`${doing} ${wordsOf(pulls)}`);
   for (const failure of failures) toasts.failed(failure);
+}
+
+/** `phi4:latest on 2 boxes` */
+function wordsOf(pulls: readonly WantedPull[]): string {
+  const agents = [...new Set(pulls.flatMap((pull) => pull.agents))];
+  const what = pulls.length === 1 ? (pulls[0]?.model ?? "") : plural(pulls.length, "model");
+  return `${what} on ${agents.length === 1 ? agents.join("") : plural(agents.length, "box", "boxes")}`;
 }
