@@ -136,7 +136,7 @@ test("a viewer sees everything and has no control that changes anything", async 
   await page.getByText("phi4:latest").first().waitFor();
   await page.getByText("read-only").waitFor();
   const names = await page.getByRole("button").allTextContents();
-  expect(names.toSorted()).toEqual(["Check this box", "Sign out"]);
+  expect(names.toSorted()).toEqual(["Check this box", "Measure again", "Sign out"]);
   await page.goto(`${server.url}/#/jobs`);
   await page.getByRole("table", { name: "Jobs that ended" }).waitFor();
   expect(await page.getByRole("button", { name: /^(?:Retry|Cancel) the/ }).count()).toBe(0);

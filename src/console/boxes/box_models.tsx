@@ -1,33 +1,46 @@
-// The models of one box: those on its disk, and those in its memory, which can be unloaded.
-import type { JSX } from "preact";
+// The models of one box: those on its disk, which can be loaded, and those in its memory, which can be unloaded.
+import type { ComponentChildren, JSX } from "preact";
 import { formatBytes, formatUntil } from "../../base/format.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import type { ModelsDocument } from "../../documents/models.ts";
 import type { UnloadedDocument } from "../../documents/outcomes.ts";
 import type { RunningDocument } from "../../documents/running.ts";
+import { refusalOf } from "../models/facts/room.ts";
 import { Action } from "../parts/button.tsx";
 import { countText } from "../parts/local_text.ts";
 import { Failure, Panel } from "../parts/panel.tsx";
 import { Ago, Foreign, plural, Size } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
-import { useDocument } from "../shell/use_document.ts";
+import { type Read, useDocument } from "../shell/use_document.ts";
 import { useFleet, useMay, useServerNow } from "../shell/use_fleet.ts";
 import { isAway } from "./box_status.ts";
+import { LoadButton } from "./load_button.tsx";
 
 interface BoxProps {
   readonly box: AgentDocument;
 }
 
-export function BoxRunning({ box }: BoxProps): JSX.Element | null {
+export function BoxLists({ box }: BoxProps): JSX.Element {
+  const { agent } = box;
+  const version = useFleet((fleet) => fleet.listVersion(agent));
+  const running = useDocument<RunningDocument>(`v1/agents/${agent}/running?last_known=true`, version);
+  return (
+    <>
+      <BoxRunning box={box} read={running} />
+      <BoxModels box={box} running={running} version={version} />
+    </>
+  );
+}
+
+interface BoxRunningProps extends BoxProps {
+  readonly read: Read<RunningDocument>;
+}
+
+function BoxRunning({ box, read: { document, failure, again } }: BoxRunningProps): JSX.Element | null {
   const { agent } = box;
   const { api } = useConsole();
   const act = useActing();
   const mayUnload = useMay("unload_model") && !isAway(box);
-  const version = useFleet((fleet) => fleet.listVersion(agent));
-  const { document, failure, again } = useDocument<RunningDocument>(
-    `v1/agents/${agent}/running?last_known=true`,
-    version,
-  );
   const running = document?.running ?? [];
   const unload = async (model: string): Promise<void> => {
     await act(async () => {
@@ -80,8 +93,15 @@ function RunningItem({ model, unload }: RunningItemProps): JSX.Element {
   );
 }
 
-export function BoxModels({ box: { agent } }: BoxProps): JSX.Element {
-  const version = useFleet((fleet) => fleet.listVersion(agent));
+interface BoxModelsProps extends BoxProps {
+  readonly running: Read<RunningDocument>;
+  readonly version: number;
+}
+
+function BoxModels({ box, running, version }: BoxModelsProps): JSX.Element {
+  const { agent } = box;
+  const mayLoad = useMay("load_model") && refusalOf(box) === undefined && running.document !== undefined;
+  const loaded = new Set(running.document?.running.map(({ name }) => name));
   const { document, failure } = useDocument<ModelsDocument>(`v1/agents/${agent}/models?last_known=true`, version);
   const nowMs = useServerNow(60_000);
   const models = document?.models ?? [];
@@ -99,25 +119,39 @@ export function BoxModels({ box: { agent } }: BoxProps): JSX.Element {
       {failure !== undefined && <Failure failure={failure} />}
       {document !== undefined && models.length === 0 && <p class="quiet none">No model is installed.</p>}
       <ul class="list">
-        {models.map(({ name, size, details, modified_at: modified, digest }) => (
-          <li key={`${name} ${digest}`}>
-            <div class="grow">
-              <Foreign class="strong" text={name} />
-              <Foreign
-                class="quiet detail"
-                text={[details?.family, details?.parameter_size, details?.quantization_level]
-                  .filter(Boolean)
-                  .join(", ")}
-              />
-            </div>
-            <span class="quiet age">
-              <Ago at={modified} nowMs={nowMs} />
-            </span>
-            <Size bytes={size} />
-          </li>
+        {models.map((model) => (
+          <ModelItem key={`${model.name} ${model.digest}`} model={model} nowMs={nowMs}>
+            {mayLoad && model.remote_host === undefined && (
+              <LoadButton agent={agent} model={model.name} isLoaded={loaded.has(model.name)} again={running.again} />
+            )}
+          </ModelItem>
         ))}
       </ul>
     </Panel>
+  );
+}
+
+interface ModelItemProps {
+  readonly model: ModelsDocument["models"][number];
+  readonly nowMs: number;
+  readonly children: ComponentChildren;
+}
+
+function ModelItem({ model, nowMs, children }: ModelItemProps): JSX.Element {
+  const { name, size, details, modified_at: modified } = model;
+  const facts = [details?.family, details?.parameter_size, details?.quantization_level];
+  return (
+    <li>
+      <div class="grow">
+        <Foreign class="strong" text={name} />
+        <Foreign class="quiet detail" text={facts.filter(Boolean).join(", ")} />
+      </div>
+      <span class="quiet age">
+        <Ago at={modified} nowMs={nowMs} />
+      </span>
+      <Size bytes={size} />
+      {children}
+    </li>
   );
 }
 

@@ -11,13 +11,14 @@ import { Labels } from "./box_columns.tsx";
 import { BoxDoctor } from "./box_doctor.tsx";
 import { clockTrouble, gpuMemoryOf, isDiskLow } from "./box_facts.ts";
 import { BoxJobs } from "./box_jobs.tsx";
-import { BoxModels, BoxRunning } from "./box_models.tsx";
+import { BoxLists } from "./box_models.tsx";
 import { isAway, statusOf } from "./box_status.ts";
+import { DiskPanel } from "./disk/disk_panel.tsx";
 
 export function BoxPage({ name }: { readonly name: string }): JSX.Element {
   const box = useFleet((fleet) => fleet.agent(name));
   const contact = useFleet((fleet) => fleet.contact);
-  const mayExamine = useMay("examine");
+  const [mayExamine, mayMeasure] = [useMay("examine"), useMay("disk_usage")];
   if (box === undefined) return <NoBox name={name} isLoading={contact === "connecting"} />;
   return (
     <>
@@ -25,8 +26,8 @@ export function BoxPage({ name }: { readonly name: string }): JSX.Element {
       <div class="columns">
         <div class="column">
           <BoxJobs box={name} />
-          <BoxRunning box={box} />
-          <BoxModels box={box} />
+          <BoxLists box={box} />
+          {mayMeasure && <DiskPanel box={box} isAway={isAway(box)} />}
         </div>
         <div class="column side">
           <Machine box={box} />

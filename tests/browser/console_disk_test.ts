@@ -1,0 +1,185 @@
+// The console's page of a box in a real browser, before real agents: its disk, the cleanup of it, and loading a model.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { type HttpServer, ProcessSite, type Running } from "#tests/process/site/site.ts";
+import { cachedBinary } from "../../scripts/binaries.ts";
+import { violationsOf } from "./site/axe.ts";
+import { openBrowser, Watched } from "./site/browser.ts";
+import { pull, signIn } from "./site/console_page.ts";
+import { pictured } from "./site/pictures.ts";
+
+const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
+const CODER = { name: "coder:latest", layers: [300_000, 800] };
+const LONG = { name: "long:latest", layers: [40_000_000, 500] };
+const LATER = join(import.meta.dir, "site", "later_agent.ts");
+const NARROW = { viewport: { width: 320, height: 760 }, colorScheme: "dark" } as const;
+
+let site: ProcessSite;
+let browser: Browser;
+let server: HttpServer;
+/** gpu-2's agent. */
+let lastAgent: Running | undefined;
+const opened: { page: Page; watched: Watched }[] = [];
+
+/** gpu-1 takes its leftovers for old ones, gpu-2 knows that they are new. */
+beforeAll(async () => {
+  const [program, chromium] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
+  browser = chromium;
+  site = new ProcessSite();
+  for (const [box, command] of [
+    ["gpu-1", [process.execPath, LATER]],
+    ["gpu-2", undefined],
+  ] as const) {
+    const modelsDir = join(site.dir, `models-${box}`);
+    const installed = [PHI, CODER];
+    const ollama = await site.ollama({ modelsDir, catalog: [PHI, LONG], installed, bytesPerSecond: 2_000_000 });
+    writeFileSync(blob(box, "d"), Buffer.alloc(120_000, 1));
+    writeFileSync(partial(box, "e"), Buffer.alloc(80_000, 1));
+    truncateSync(partial(box, "e"), 900_000);
+    const agent = site.startAgent(box, ollama.url, ["--ollama-models", modelsDir], {}, command);
+    await agent.logged("Ready");
+    lastAgent = agent;
+  }
+  server = await site.server([], program);
+});
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+function blob(box: string, digit: string): string {
+  return join(site.dir, `models-${box}`, "blobs", `sha256-${digit.repeat(64)}`);
+}
+
+function partial(box: string, digit: string): string {
+  return `${blob(box, digit)}-partial`;
+}
+
+async function open(at: string, role: "gp" | "viewer" = "gp", look: object = {}): Promise<Page> {
+  const page = await (await browser.newContext(look)).newPage();
+  page.setDefaultTimeout(15_000);
+  const watched = await Watched.over(page);
+  await signIn(page, server, at, role);
+  opened.push({ page, watched });
+  return page;
+}
+
+function panel(page: Page) {
+  return page.getByRole("region", { name: "Disk usage" });
+}
+
+test("the disk of a box is shown with its models and what is left over, wide and narrow", async () => {
+  for (const [name, look] of [
+    ["disk", { viewport: { width: 1280, height: 1100 } }],
+    ["disk-narrow", NARROW],
+  ] as const) {
+    const page = await open("#/boxes/gpu-1", "gp", look);
+    await panel(page).getByText("Orphaned blobs 120.0 kB").waitFor();
+    const models = panel(page).getByRole("list", { name: "Models on this disk" });
+    expect(await models.getByRole("listitem").allTextContents()).toEqual([
+      expect.stringMatching(/^coder:latest30\d\.\d kB/),
+      expect.stringMatching(/^phi4:latest20\d\.\d kB/),
+    ]);
+    await panel(page)
+      .getByText(/^1 unfinished download, 8\d\.\d kB$/)
+      .click();
+    await panel(page)
+      .getByText(/^1 orphaned blob, 120\.0 kB$/)
+      .click();
+    await panel(page).getByText("sha256:dddddddddddd").scrollIntoViewIfNeeded();
+    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBe(0);
+    expect(await violationsOf(page)).toEqual([]);
+    await pictured(page, name);
+  }
+});
+
+test("a viewer sees the disk and cannot clean it up or load a model", async () => {
+  const page = await open("#/boxes/gpu-1", "viewer");
+  await panel(page).getByText("Orphaned blobs 120.0 kB").waitFor();
+  expect(await page.getByRole("button", { name: /clean up|load/i }).count()).toBe(0);
+});
+
+test("a cleanup removes nothing that is new, and shows the reason", async () => {
+  const page = await open("#/boxes/gpu-2");
+  await page.getByRole("button", { name: "Clean up…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Clean up gpu-2" });
+  await dialog.getByText("Nothing may be removed now.").waitFor();
+  await dialog.getByText(/^2 blobs, 2\d\d\.\d kB kept: it changed less than an hour ago$/).waitFor();
+  expect(await dialog.getByRole("button", { name: "Remove 0 B" }).getAttribute("aria-disabled")).toBe("true");
+  await pictured(page, "disk-nothing");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  expect([blob("gpu-2", "d"), partial("gpu-2", "e")].filter(existsSync)).toHaveLength(2);
+});
+
+test("a cleanup is not possible while a pull runs, and shows that", async () => {
+  const page = await open("#/boxes/gpu-1");
+  const id = await pull(server, "long", "gpu-1");
+  await page.getByRole("progressbar", { name: "long:latest on gpu-1" }).waitFor();
+  await page.getByRole("button", { name: "Clean up…" }).click();
+  await page
+    .getByRole("dialog")
+    .getByText(/kept: long:latest is being pulled$/)
+    .waitFor();
+  await page.keyboard.press("Escape");
+  await server.call("POST", `/v1/jobs/${id}/cancel`);
+  await page.getByRole("progressbar", { name: "long:latest on gpu-1" }).waitFor({ state: "detached" });
+  expect([blob("gpu-1", "d"), partial("gpu-1", "e")].filter(existsSync)).toHaveLength(2);
+});
+
+test("a cleanup shows first what it would remove, removes what is chosen, and the figures follow", async () => {
+  const page = await open("#/boxes/gpu-1", "gp", NARROW);
+  await page.getByRole("button", { name: "Clean up…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Clean up gpu-1" });
+  await dialog.getByRole("checkbox", { name: /unfinished download/ }).uncheck();
+  expect(await violationsOf(page)).toEqual([]);
+  await pictured(page, "disk-clean-up-narrow");
+  expect(existsSync(blob("gpu-1", "d"))).toBe(true);
+  await dialog.getByRole("button", { name: "Remove 120.0 kB" }).click();
+  await page.getByText("Removed 1 blob from gpu-1: 120.0 kB freed").waitFor();
+  expect([blob("gpu-1", "d"), partial("gpu-1", "e")].map((path) => existsSync(path))).toEqual([false, true]);
+  expect(await panel(page).getByText("Orphaned blobs").count()).toBe(0);
+  expect(await panel(page).getByText("Unfinished downloads").count()).toBe(1);
+});
+
+test("a model is loaded by its button, and its line follows without a reload", async () => {
+  const page = await open("#/boxes/gpu-2");
+  await page.getByRole("button", { name: "Load phi4:latest" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("phi4:latest is loaded on gpu-2").waitFor();
+  await page.getByRole("button", { name: "Unload phi4:latest" }).waitFor();
+  await page.getByText("In memory", { exact: true }).nth(1).waitFor();
+  await pictured(page, "disk-loaded");
+  await page.getByRole("button", { name: "Unload phi4:latest" }).click();
+  await page.getByRole("button", { name: "Load phi4:latest" }).waitFor();
+});
+
+test("a box that cannot measure its disk is shown with the reason", async () => {
+  const page = await open("#/boxes/gpu-2");
+  await panel(page).getByText("Orphaned blobs 120.0 kB").waitFor();
+  const body = { code: "unimplemented", detail: "gpu-2 does not know disk_usage", hint: "Update gpu-agent there" };
+  await page.route("**/v1/agents/gpu-2/disk", async (route) => {
+    await route.fulfill({ status: 501, contentType: "application/problem+json", body: JSON.stringify(body) });
+  });
+  await page.getByRole("button", { name: "Measure again" }).click();
+  await panel(page).getByText("gpu-2 does not know disk_usage").waitFor();
+  await panel(page).getByText("Update gpu-agent there").waitFor();
+});
+
+test("the disk of a box that is away is not asked for", async () => {
+  await lastAgent?.stop();
+  const page = await open("#/boxes/gpu-2");
+  await panel(page).getByText("The box is away. Its disk is measured when it is back.").waitFor();
+  expect(await page.getByRole("button", { name: /measure|clean up|^load/i }).count()).toBe(0);
+  const { requests } = opened.at(-1)?.watched ?? { requests: [] };
+  expect(requests.filter((each) => each.endsWith("/disk"))).toEqual([]);
+});
+
+test("no page asked another server, broke a rule of its policy, or failed", () => {
+  for (const { watched } of opened) {
+    expect(watched.problems).toEqual([]);
+    expect(watched.outside(server.url)).toEqual([]);
+  }
+});
