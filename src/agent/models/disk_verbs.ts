@@ -23,6 +23,9 @@ const LIST_BYTES = LIMITS.responseBytes / 4;
 const LOOKS_WITHIN_MS = 25_000;
 const PLAIN_PATH = /^[\w./-]+$/;
 const UNIT = "gpu-command-service.service";
+/** The unit makes these read-only. Ollama's installer puts the models below /usr. */
+const UNIT_READ_ONLY = /^\/(?:usr|etc|boot|efi)\//;
+const INSTALLER = "install.sh --manage-blobs of its release";
 
 /** @throws CourierError `unavailable` when the folder is unknown or hangs; `forbidden` when this user may not read it */
 export async function showDisk({ models, jobs, clock }: DiskParts): Promise<Result> {
@@ -82,7 +85,7 @@ async function inWords<Value>(deed: string, place: Place, asked: Promise<Value>)
     if (code === "EACCES" || code === "EPERM") {
       const rights = deed === "prune" ? "write in" : "read";
       throw new CourierError("forbidden", `Cannot ${deed}: this user may not ${rights} ${path}`, {
-        hint: `Run on that machine: ${deed === "prune" ? aclCommand("rwx", path) : aclCommand("rX", place.dir, "-R ")}`,
+        hint: `Run on that machine: ${deed === "prune" ? writeHint(path) : `sudo ${aclCommand("rX", place.dir, "-R ")}`}`,
         cause: error,
       });
     }
@@ -100,16 +103,25 @@ function hangs(deed: string, { disk: { path } }: Place): CourierError {
 }
 
 function aclCommand(rights: string, path: string, flags = ""): string {
-  return `sudo setfacl ${flags}-m u:${process.getuid?.() ?? 0}:${rights} ${quoted(path)}`;
+  return `setfacl ${flags}-m u:${process.getuid?.() ?? 0}:${rights} ${quoted(path)}`;
 }
 
-/** The unit makes /usr read-only, where Ollama's installer puts the models. */
+/** All that is needed, in one line: after the right of the file system comes that of the unit. */
+function writeHint(path: string): string {
+  const right = aclCommand("rwx", path);
+  const isReadOnly = UNIT_READ_ONLY.test(path) && PLAIN_PATH.test(path);
+  return `${isReadOnly ? `sudo sh -c '${right} && ${dropIn(path)}'` : `sudo ${right}`}, or ${INSTALLER}`;
+}
+
 function readWriteHint(path: string): string {
-  const setting = `ReadWritePaths=-${path}`;
-  if (!PLAIN_PATH.test(path)) return `Add ${setting} to [Service] of its unit`;
+  if (!PLAIN_PATH.test(path)) return `Add ReadWritePaths=-${path} to [Service] of its unit`;
+  return `Run on that machine: sudo sh -c '${dropIn(path)}', or ${INSTALLER}`;
+}
+
+function dropIn(path: string): string {
   const dir = `/etc/systemd/system/${UNIT}.d`;
-  const write = `mkdir -p ${dir} && printf "[Service]\\n${setting}\\n" > ${dir}/blobs.conf`;
-  return `Run on that machine: sudo sh -c '${write} && systemctl daemon-reload && systemctl restart ${UNIT}'`;
+  const write = `mkdir -p ${dir} && printf "[Service]\\nReadWritePaths=-${path}\\n" > ${dir}/blobs.conf`;
+  return `${write} && systemctl daemon-reload && systemctl restart ${UNIT}`;
 }
 
 function quoted(path: string): string {

@@ -98,7 +98,26 @@ describe("disk_usage and prune", () => {
     const { code, hint } = await failure(pruneDisk({}, closed));
     expect([code, hint]).toEqual(["forbidden", expect.stringContaining("sudo setfacl -m u:")]);
     expect(hint).toContain(join(dir.path, "blobs"));
+    expect(hint).toEndWith(", or install.sh --manage-blobs of its release");
     expect(await failure(showDisk(closed))).toMatchObject({ code: "unavailable" });
+  });
+
+  test("prune names all of the command where the unit keeps the folder read-only too", async () => {
+    const found = await dir.folder().place();
+    if (!("disk" in found)) throw new Error("The folder is unknown");
+    rmSync(join(dir.path, "blobs"), { recursive: true });
+    writeFileSync(join(dir.path, "blobs"), "");
+    const path = "/usr/share/ollama/.ollama/models/blobs";
+    const place = async () => await Promise.resolve({ ...found, disk: { ...found.disk, path } });
+    const { hint = "" } = await failure(pruneDisk({}, parts({ place })));
+    const command = hint.slice("Run on that machine: sudo sh -c '".length, hint.indexOf("', or"));
+    expect(command.split(" && ")).toEqual([
+      `setfacl -m u:${process.getuid?.() ?? 0}:rwx ${path}`,
+      "mkdir -p /etc/systemd/system/gpu-command-service.service.d",
+      `printf "[Service]\\nReadWritePaths=-${path}\\n" > /etc/systemd/system/gpu-command-service.service.d/blobs.conf`,
+      "systemctl daemon-reload",
+      "systemctl restart gpu-command-service.service",
+    ]);
   });
 
   test("cut their lists to a response, and name the cut ones; the sums are of everything", async () => {
