@@ -51,6 +51,7 @@ options() {
 --user USER       user of the service (default: gpu-courier, made if missing)
 --group NAME      a system group that the service may join for the share
 --prefix DIR      programs go to DIR/bin (default: /usr/local)
+--manage-blobs    let the agent remove leftovers of Ollama: gpuctl prune
 --init            the share is on a local disk: create its folders there
 --allow-unsigned  install a release without a valid signature
 --no-start        change files, but neither start nor restart the service
@@ -123,8 +124,8 @@ check_options() {
   if [ -z "$opt_uninstall" ] && [ -n "$opt_purge$opt_restore" ]; then
     die 64 "--purge and --restore go with --uninstall" "Nothing was done"
   fi
-  if [ "$opt_role" = server ] && [ -n "$opt_name$opt_ollama$opt_restore" ]; then
-    die 64 "--name, --ollama and --restore are for --role agent" "Omit them"
+  if [ "$opt_role" = server ] && [ -n "$opt_name$opt_ollama$opt_restore$opt_manage_blobs" ]; then
+    die 64 "--name, --ollama, --manage-blobs and --restore are for --role agent" "Omit them"
   fi
   check_transport
   for value in "$opt_share" "$opt_prefix"; do
@@ -271,6 +272,8 @@ undo_one() { # VERB ARGUMENT...: works even if the change was noted but never ma
     share) runs_as=$4; bounded "$SHARE_LIMIT_S" leave_share "$2" "$3" || warn "what was made on $2 stays" ;;
     enable) systemctl --quiet --no-reload enable "$2" ;;
     disable) systemctl --quiet --no-reload disable "$2" 2>/dev/null || true ;;
+    forbid) bounded "$SHARE_LIMIT_S" forbid_writing "$2" "$3" "$4" || warn "the right to write in $4 stays" ;;
+    permit) runs_as=$3; bounded "$SHARE_LIMIT_S" permit_writing "$2" "$3" "$4" || warn "the right to write in $4 is gone" ;;
     stop) bounded "$START_LIMIT_S" systemctl stop "$2" || true ;;
     service) service_back "$2" "$3" ;;
     made) if [ -e "$undo/made" ]; then put_back made "$keep/made"; else rm -f "$keep/made"; fi ;;
@@ -874,6 +877,7 @@ install_service() {
   verify "$LICENSES"
   find_installed
   decide
+  [ -z "$opt_manage_blobs" ] || find_blobs
   changes=0 backups=0 replaced='' unit_changed='' share_is_away='' kind='' is_known='' joins='' new_group='' making=user ollama=''
   [ -z "$uses_share" ] || look_at_share
   if [ -n "$uses_share" ] && [ -z "$share_is_away" ]; then check_access; fi
@@ -1035,6 +1039,7 @@ install_unit() {
   put_file "$temp/unit" "$UNITS/$unit" 644
   if [ "$changes" -gt "$changes_before" ]; then unit_changed=1; fi
   remember_unit
+  [ -z "$opt_manage_blobs" ] || manage_blobs
   # Who disabled it later meant it.
   if [ -z "$installed" ] && ! is_enabled; then
     change "disable$TAB$unit" "enable $unit at boot" systemctl --quiet --no-reload enable "$unit"
@@ -1049,6 +1054,78 @@ reload() {
   if [ -n "$unit_changed" ] || [ "$(property NeedDaemonReload)" = yes ]; then
     change none "reload systemd" systemctl daemon-reload
   fi
+}
+
+# Sets blobs, the folder of Ollama's blobs, links followed.
+find_blobs() {
+  models=$(setting OLLAMA_MODELS)
+  models=${models:-/usr/share/ollama/.ollama/models}
+  blobs=$(bounded "$SHARE_LIMIT_S" readlink -e -- "$models/blobs") ||
+    die 66 "There is no folder $models/blobs" "Set GPU_COURIER_OLLAMA_MODELS in $CONFIG/$settings, or pull the first model"
+  case $blobs in *[!A-Za-z0-9/._-]*) die 64 "A unit cannot contain this path: $blobs" "See docs/operations.md, Ollama" ;; esac
+  # Everything there is done as the folder's own user: a link that Ollama's user put there must not lead root elsewhere.
+  [ "$(bounded "$SHARE_LIMIT_S" stat -c %u -- "$blobs")" != 0 ] || [ "$runs_as" = root ] ||
+    die 73 "$blobs belongs to root" "Give the right by hand: sudo setfacl -m u:$runs_as:rwx $blobs, and see docs/operations.md, Ollama"
+}
+
+# The right to write in the folder of the blobs: of the file system, and of the unit, for which /usr is read-only.
+manage_blobs() {
+  if ! bounded "$SHARE_LIMIT_S" as_user test -w "$blobs" 2>/dev/null; then
+    if command -v setfacl >/dev/null; then how=acl; else how=group; fi
+    change "forbid$TAB$how$TAB$runs_as$TAB$blobs" "let $runs_as write in $blobs" \
+      bounded "$SHARE_LIMIT_S" permit_writing "$how" "$runs_as" "$blobs"
+    remember "blobs $how $runs_as $blobs"
+  fi
+  case $blobs in /usr/* | /etc/* | /boot/* | /efi/*) ;; *) return 0 ;; esac
+  printf '%s --manage-blobs\n[Service]\nReadWritePaths=-%s\n' "$OUR_FIRST_WORDS" "$blobs" >"$temp/blobs.conf"
+  make_folder "$UNITS/$unit.d" 0755 root:root
+  changes_before=$changes
+  put_file "$temp/blobs.conf" "$UNITS/$unit.d/blobs.conf" 644
+  if [ "$changes" -gt "$changes_before" ]; then unit_changed=1; fi
+}
+
+# With setfacl for this user alone, else for the folder's group, which the service has joined: install_user().
+permit_writing() { # acl|group USER FOLDER
+  # shellcheck disable=SC2016 # its own arguments
+  case $1 in
+    acl) in_blobs "$3" 'exec setfacl -m "u:$1:rwx" .' "$2" ;;
+    *) in_blobs "$3" 'case " $2 " in *" $(stat -c %g .) "*) exec chmod g+w . ;; esac
+      echo "there is no setfacl, and $1 is not in the group $(stat -c %G .): install the package acl" >&2; exit 1' \
+      "$2" "$(groups_of_service | paste -sd ' ')" ;;
+  esac
+}
+
+forbid_writing() { # acl|group USER FOLDER
+  # shellcheck disable=SC2016 # its own arguments
+  case $1 in
+    acl) in_blobs "$3" 'setfacl -x "u:$1" . && if ! getfacl -cp . | grep -q "^[a-z]*:[^:]"; then setfacl -b .; fi' "$2" ;;
+    *) in_blobs "$3" 'exec chmod g-w .' ;;
+  esac
+}
+
+# As the folder's own user and from inside: the owner of what is above it may put another folder in its place meanwhile.
+in_blobs() { # FOLDER SCRIPT ARGUMENT...
+  inside=$1 owner=$(stat -c %u -- "$1") script=$2
+  shift 2
+  [ "$owner" != 0 ] || { echo "$inside belongs to root" >&2; return 1; }
+  # shellcheck disable=SC2016 # its own arguments
+  setpriv --reuid="$owner" --regid="$(stat -c %g -- "$inside")" --clear-groups sh -c '
+    cd -P -- "$1" && [ "$(pwd -P)" = "$1" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || exit 1
+    if ls -A | grep -qv "^sha256-"; then echo "$1 holds more than the blobs of Ollama" >&2; exit 1; fi
+    shift
+    '"$script" sh "$inside" "$@"
+}
+
+# What --manage-blobs has given.
+take_back_blobs() {
+  remembered blobs >"$temp/blobs"
+  while read -r how who path; do
+    [ -d "$path" ] || continue
+    change "permit$TAB$how$TAB$who$TAB$path" "take the right to write in $path from $who" \
+      bounded "$SHARE_LIMIT_S" forbid_writing "$how" "$who" "$path"
+  done <"$temp/blobs"
+  if [ -s "$temp/blobs" ] && [ -z "$opt_dry_run" ]; then sed -i '/^blobs /d' "$keep/made"; fi
+  if is_ours "$UNITS/$unit.d/blobs.conf"; then drop_file "$UNITS/$unit.d/blobs.conf"; fi
 }
 
 remember_unit() {
@@ -1277,6 +1354,7 @@ remove_service() {
     change "enable$TAB$unit" "disable $unit" systemctl --quiet --no-reload disable "$unit"
   fi
   drop_file "$UNITS/$unit"
+  if [ "$opt_role" = agent ]; then take_back_blobs; fi
   drop_file "$prefix/bin/$program"
   other_role_is_installed || {
     drop_file "$prefix/bin/gpuctl"
