@@ -6,7 +6,15 @@ import { normalModelName, sameModel } from "./base/model_name.ts";
 import { signOfLifeMs } from "./base/sightings.ts";
 import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_lists.ts";
-import { explained, type PruneChoices, pruneArguments, prunedOf, usageOf } from "./courier/disk.ts";
+import {
+  explained,
+  type PruneChoices,
+  pruneArguments,
+  prunedOf,
+  type ShownPruned,
+  type ShownUsage,
+  usageOf,
+} from "./courier/disk.ts";
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
 import { type FindJobOptions, type ListOptions, Lists } from "./courier/lists.ts";
@@ -19,14 +27,12 @@ import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
 import type { Unavailable } from "./courier/unavailable.ts";
 import {
-  type DiskUsage,
   isEnded,
   type Job,
   type KeepAlive,
   keepAliveSeconds,
   type ModelDetails,
   newPull,
-  type Pruned,
   type Response,
 } from "./protocol.ts";
 import type { Forgotten, Transport } from "./transport.ts";
@@ -319,7 +325,7 @@ export class Courier {
    * @throws CourierError `forbidden` or `unavailable` when the agent cannot read Ollama's folder; `unimplemented` when it is
    *   older than this verb; else as `request()`
    */
-  async diskUsage(agent: string, options?: RequestOptions): Promise<DiskUsage> {
+  async diskUsage(agent: string, options?: RequestOptions): Promise<ShownUsage> {
     return usageOf(agent, await this.#disk(agent, { verb: "disk_usage" }, options));
   }
 
@@ -328,7 +334,7 @@ export class Courier {
    * @param choices with neither kind, both; a dry run removes nothing
    * @throws CourierError as `diskUsage()`, and `forbidden` also when the agent may not write there
    */
-  async prune(agent: string, choices: PruneChoices = {}, options?: RequestOptions): Promise<Pruned> {
+  async prune(agent: string, choices: PruneChoices = {}, options?: RequestOptions): Promise<ShownPruned> {
     const request: Request = { verb: "prune", arguments: pruneArguments(choices) };
     return prunedOf(agent, await this.#disk(agent, request, options));
   }

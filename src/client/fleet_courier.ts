@@ -2,7 +2,7 @@
 import type { Check } from "../base/check.ts";
 import type { CourierError } from "../base/errors.ts";
 import type { AgentView } from "../courier/agent_view.ts";
-import type { PruneChoices } from "../courier/disk.ts";
+import type { PruneChoices, ShownPruned, ShownUsage } from "../courier/disk.ts";
 import type { FleetModel } from "../courier/fleet_model.ts";
 import type { FleetModels } from "../courier/models.ts";
 import type { FleetRunning } from "../courier/running.ts";
@@ -13,7 +13,7 @@ import type { Refused } from "../documents/contact.ts";
 import type { ModelFitDocument } from "../documents/models/fit.ts";
 import type { UpdatesDocument } from "../documents/models/updates.ts";
 import type { RegistryChoices } from "../program/registry/flags.ts";
-import type { DiskUsage, Job, KeepAlive, ModelDetails, Pruned, Response } from "../protocol.ts";
+import type { Job, KeepAlive, ModelDetails, Response } from "../protocol.ts";
 import type { Forgotten } from "../transport.ts";
 import type { Decision } from "../trust/agents/decisions.ts";
 import type { AgentKey } from "../trust/agents/known_agents.ts";
@@ -96,8 +96,8 @@ export interface FleetCourier {
     options?: Asking & { readonly keepAlive?: KeepAlive | undefined; readonly whileRunningMs?: number | undefined },
   ): Promise<Pick<Response, "message">>;
   unloadModel(agent: string, model: string, options?: Asking): Promise<Pick<Response, "message">>;
-  diskUsage(agent: string, options?: Asking): Promise<DiskUsage>;
-  prune(agent: string, choices?: PruneChoices, options?: Asking): Promise<Pruned>;
+  diskUsage(agent: string, options?: Asking): Promise<ShownUsage>;
+  prune(agent: string, choices?: PruneChoices, options?: Asking): Promise<ShownPruned>;
   /** Which online agents publish a model of this name, with its digest, in order of agents. */
   holders(model: string): Promise<readonly { readonly agent: string; readonly digest: string }[]>;
 

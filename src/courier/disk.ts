@@ -18,16 +18,28 @@ export function pruneArguments({ partials, orphans, dryRun }: PruneChoices): Rec
   };
 }
 
+/** With the names of its lists that the agent had to cut; missing: all are whole. */
+type Cut<Document> = Document & { readonly truncated?: string[] | undefined };
+export type ShownUsage = Cut<DiskUsage>;
+export type ShownPruned = Cut<Pruned>;
+
 /** @throws CourierError `internal` for a response without it */
-export function usageOf(agent: string, { disk_usage }: Response): DiskUsage {
+export function usageOf(agent: string, { disk_usage, truncated }: Response): ShownUsage {
   if (disk_usage === undefined) throw unreadable(agent, "disk_usage");
-  return disk_usage;
+  return { ...disk_usage, ...cutLists("disk_usage", truncated) };
 }
 
 /** @throws CourierError `internal` for a response without it */
-export function prunedOf(agent: string, { pruned }: Response): Pruned {
+export function prunedOf(agent: string, { pruned, truncated }: Response): ShownPruned {
   if (pruned === undefined) throw unreadable(agent, "pruned");
-  return pruned;
+  return { ...pruned, ...cutLists("pruned", truncated) };
+}
+
+/** The response names each list with its field in front. */
+function cutLists(field: string, truncated: readonly string[] = []): { readonly truncated?: string[] } {
+  const prefix = `${field}.`;
+  const own = truncated.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return own.length === 0 ? {} : { truncated: own };
 }
 
 function unreadable(agent: string, field: string): CourierError {

@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { asCourierError, CourierError } from "../../base/errors.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
-import type { PruneChoices } from "../../courier/disk.ts";
+import type { PruneChoices, ShownPruned, ShownUsage } from "../../courier/disk.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import type { FleetModels } from "../../courier/models.ts";
 import { agentAway, tooLate } from "../../courier/refusals.ts";
@@ -20,13 +20,11 @@ import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
 import { CopiedDocument, DeletedDocument, UnloadedDocument } from "../../documents/outcomes.ts";
 import { LoadedDocument } from "../../documents/running.ts";
 import {
-  type DiskUsage,
   isEnded,
   type Job,
   type KeepAlive,
   keepAliveSeconds,
   type ModelDetails,
-  type Pruned,
   type Response,
 } from "../../protocol.ts";
 import type { Forgotten } from "../../transport.ts";
@@ -192,11 +190,11 @@ export class ServerCourier implements FleetCourier {
     return { message: agents[0]?.message };
   }
 
-  async diskUsage(agent: string, { signal }: Asking = {}): Promise<DiskUsage> {
+  async diskUsage(agent: string, { signal }: Asking = {}): Promise<ShownUsage> {
     return await readDisk(this.#http, agent, signal);
   }
 
-  async prune(agent: string, choices: PruneChoices = {}, { signal }: Asking = {}): Promise<Pruned> {
+  async prune(agent: string, choices: PruneChoices = {}, { signal }: Asking = {}): Promise<ShownPruned> {
     return await pruneDisk(this.#http, agent, choices, signal);
   }
 

@@ -1,7 +1,8 @@
 // The documents about the disks of boxes that `/v1` serves and `gpuctl --json` prints: disk and prune.
 import { z } from "zod";
 import type { CourierError } from "../../base/errors.ts";
-import { AgentName, type DiskUsage, type Pruned } from "../../protocol.ts";
+import type { ShownPruned, ShownUsage } from "../../courier/disk.ts";
+import { AgentName } from "../../protocol.ts";
 import { Bytes, ErrorCode, Instant, orNull } from "../named.ts";
 
 const LeftoverDocument = z
@@ -16,6 +17,11 @@ const LeftoverDocument = z
 
 const Failed = { code: orNull(ErrorCode), error: z.string().nullable() };
 
+const cutLists = z
+  .array(z.string())
+  .optional()
+  .meta({ description: "The lists that are not whole, for want of room; missing: all are" });
+
 const UsageDocument = z.object({
   path: z.string(),
   free_bytes: Bytes,
@@ -27,6 +33,7 @@ const UsageDocument = z.object({
   partials: z.array(LeftoverDocument).meta({ description: "Unfinished downloads" }),
   orphans: z.array(LeftoverDocument).meta({ description: "Whole blobs that no manifest names" }),
   note: z.string().optional().meta({ description: "Why `orphans` may be wrong; missing: they are right" }),
+  truncated: cutLists,
 });
 
 export const DiskDocument = z
@@ -55,6 +62,7 @@ export const PrunedDocument = z
             count: z.int().nonnegative(),
             removed: z.array(PrunedBlobDocument),
             kept: z.array(PrunedBlobDocument.extend({ reason: z.string() })),
+            truncated: cutLists,
           })
           .optional()
           .meta({ description: "What was removed, or would be by a dry run, and what stays" }),
@@ -70,7 +78,7 @@ interface AgentOutcome<Answer> {
   readonly error?: CourierError;
 }
 
-export function diskDocument(outcomes: readonly AgentOutcome<DiskUsage>[]): DiskDocument {
+export function diskDocument(outcomes: readonly AgentOutcome<ShownUsage>[]): DiskDocument {
   return {
     agents: outcomes.map((outcome) => {
       const { answer: usage } = outcome;
@@ -79,7 +87,7 @@ export function diskDocument(outcomes: readonly AgentOutcome<DiskUsage>[]): Disk
   };
 }
 
-export function prunedDocument(outcomes: readonly AgentOutcome<Pruned>[]): PrunedDocument {
+export function prunedDocument(outcomes: readonly AgentOutcome<ShownPruned>[]): PrunedDocument {
   return {
     agents: outcomes.map((outcome) => {
       const { answer: pruned } = outcome;

@@ -11,6 +11,12 @@ beforeEach(() => {
 });
 afterEach(async () => await site.close());
 
+const PRUNED = {
+  bytes: 0,
+  count: 0,
+  removed: [],
+  kept: [{ kind: "orphan", digest: "sha256:dd", bytes: 1, reason: "it changed less than an hour ago" }],
+} as const;
 const OLD = { success: false, code: "unimplemented", error: 'Unknown command "disk_usage"' } as const;
 
 describe("disk", () => {
@@ -39,6 +45,21 @@ describe("disk", () => {
     expect(DiskDocument.parse(JSON.parse(stdout)).agents).toEqual([
       { agent: "gpu-1", code: null, error: null, usage: USAGE },
     ]);
+  });
+
+  test("names the lists that the agent had to cut", async () => {
+    const agent = await site.agent("gpu-1");
+    agent.answer = () => ({ disk_usage: USAGE, truncated: ["disk_usage.models", "disk_usage.orphans", "models"] });
+    const { stdout, stderr } = await site.run(["disk", "gpu-1"]);
+    expect(stdout).toContain("phi4:latest");
+    expect(stderr).toBe("Not all models, orphans are listed; the sums are of everything\n");
+    const json = DiskDocument.parse(JSON.parse((await site.run(["disk", "--json"])).stdout));
+    expect(json.agents[0]?.usage?.truncated).toEqual(["models", "orphans"]);
+    agent.answer = () => ({
+      pruned: { ...PRUNED, dry_run: true, removed: [], kept: [...PRUNED.kept] },
+      truncated: ["pruned.kept"],
+    });
+    expect((await site.run(["prune", "gpu-1", "--dry-run"])).stdout).toContain("over 1 blob kept");
   });
 
   test("names the remedy for an older agent", async () => {

@@ -1,15 +1,14 @@
 // The disks of boxes through gpu-server.
 import { asCourierError } from "../../../base/errors.ts";
-import { type PruneChoices, pruneArguments } from "../../../courier/disk.ts";
+import { type PruneChoices, pruneArguments, type ShownPruned, type ShownUsage } from "../../../courier/disk.ts";
 import { DiskDocument, PrunedDocument } from "../../../documents/models/disk.ts";
-import type { DiskUsage, Pruned } from "../../../protocol.ts";
 import { notGpuServer, tooOld } from "../failures.ts";
 import type { ServerHttp } from "../http.ts";
 
 /** gpu-server waits for the agent as long. */
 const DISK_MS = 30_000;
 
-export async function readDisk(http: ServerHttp, agent: string, signal: AbortSignal | undefined): Promise<DiskUsage> {
+export async function readDisk(http: ServerHttp, agent: string, signal: AbortSignal | undefined): Promise<ShownUsage> {
   const path = `/v1/agents/${agent}/disk`;
   const asked = http.get(path, DiskDocument, { signal, minimumMs: DISK_MS });
   const usage = (await orTooOld(http, asked, "GET …/disk")).agents[0]?.usage;
@@ -22,7 +21,7 @@ export async function pruneDisk(
   agent: string,
   choices: PruneChoices,
   signal: AbortSignal | undefined,
-): Promise<Pruned> {
+): Promise<ShownPruned> {
   const [path, body] = [`/v1/agents/${agent}/prune`, pruneArguments(choices)];
   const asked = http.send("POST", path, PrunedDocument, { body, signal, minimumMs: DISK_MS });
   const pruned = (await orTooOld(http, asked, "POST …/prune")).agents[0]?.pruned;

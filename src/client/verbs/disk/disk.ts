@@ -1,8 +1,8 @@
 // The verb disk.
 import { formatBytes } from "../../../base/format.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
+import type { ShownUsage } from "../../../courier/disk.ts";
 import { diskDocument } from "../../../documents/models/disk.ts";
-import type { DiskUsage } from "../../../protocol.ts";
 import { askEach, type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { examples, type Program } from "../../base_command.ts";
 import { parseAgents } from "../../output/agent_names.ts";
@@ -55,7 +55,7 @@ export async function presentViews({ courier, agents }: Session): Promise<readon
   return present.length === 0 ? views : present;
 }
 
-function printDisks(session: Session, outcomes: readonly Outcome<DiskUsage>[], inDetail: boolean): void {
+function printDisks(session: Session, outcomes: readonly Outcome<ShownUsage>[], inDetail: boolean): void {
   const { printer } = session;
   const rows = outcomes.flatMap(({ agent, answer }) => (answer === undefined ? [] : [usageRow(agent, answer)]));
   if (rows.length > 0) printer.table(COLUMNS, rows);
@@ -64,16 +64,19 @@ function printDisks(session: Session, outcomes: readonly Outcome<DiskUsage>[], i
   for (const { agent, answer } of outcomes)
     if (answer?.note !== undefined) printer.note(`${agent}: orphans may be wrong`, answer.note);
   const [only] = outcomes;
-  if (inDetail && only?.answer !== undefined) printer.table(PARTS, partRows(only.answer));
+  if (!inDetail || only?.answer === undefined) return;
+  printer.table(PARTS, partRows(only.answer));
+  const { truncated = [] } = only.answer;
+  if (truncated.length > 0) printer.note(`Not all ${truncated.join(", ")} are listed; the sums are of everything`);
 }
 
-function usageRow(agent: string, usage: DiskUsage): string[] {
+function usageRow(agent: string, usage: ShownUsage): string[] {
   const { models_bytes, partials_bytes, orphans_bytes, free_bytes, total_bytes, path } = usage;
   const bytes = [models_bytes, partials_bytes, orphans_bytes, free_bytes, total_bytes].map((each) => formatBytes(each));
   return [agent, ...bytes, path];
 }
 
-function partRows({ models, partials, orphans }: DiskUsage): string[][] {
+function partRows({ models, partials, orphans }: ShownUsage): string[][] {
   const leftovers = [
     ...partials.map((each) => ({ ...each, what: "download" })),
     ...orphans.map((each) => ({ ...each, what: "orphan" })),

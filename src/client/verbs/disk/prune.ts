@@ -2,11 +2,10 @@
 import { ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes, visibleText } from "../../../base/format.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
-import type { PruneChoices } from "../../../courier/disk.ts";
+import type { PruneChoices, ShownPruned } from "../../../courier/disk.ts";
 import { prunedDocument } from "../../../documents/models/disk.ts";
 import { ExitStatus } from "../../../program/exit.ts";
 import { flag } from "../../../program/flags.ts";
-import type { Pruned } from "../../../protocol.ts";
 import type { ChangeChoices } from "../../asking/confirm.ts";
 import { askEach, chosenViews, type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { DRY_RUN, examples, type Program, YES } from "../../base_command.ts";
@@ -37,7 +36,7 @@ export function addPruneVerb(program: Program, run: Run): void {
 async function pruneAgents(session: Session, { yes = false, dryRun = false, ...kinds }: Choices): Promise<number> {
   const { printer, io } = session;
   const views = await chosenViews(session);
-  const ask = async (asDryRun: boolean): Promise<Outcome<Pruned>[]> => {
+  const ask = async (asDryRun: boolean): Promise<Outcome<ShownPruned>[]> => {
     const choices = { partials: kinds.partials, orphans: kinds.orphans, ...(asDryRun ? { dryRun: true } : {}) };
     return await askEach(views, async (agent) => await session.courier.prune(agent, choices, { signal: io.signal }));
   };
@@ -59,7 +58,7 @@ async function pruneAgents(session: Session, { yes = false, dryRun = false, ...k
 async function mayRemove(
   { io, printer }: Session,
   views: readonly AgentView[],
-  planned: readonly Outcome<Pruned>[],
+  planned: readonly Outcome<ShownPruned>[],
 ): Promise<boolean> {
   const found = planned.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
   const count = found.reduce((sum, each) => sum + each.count, 0);
@@ -74,13 +73,14 @@ async function mayRemove(
   throw new ExitStatus(ERROR_CODES.cancelled.exit);
 }
 
-function describePruned({ dry_run, count, bytes, kept }: Pruned): string {
+function describePruned({ dry_run, count, bytes, kept, truncated = [] }: ShownPruned): string {
   const done = dry_run ? "would remove" : "removed";
   const removed = count === 0 ? "nothing to remove" : `${done} ${blobs(count)}, ${formatBytes(bytes)}`;
   const [first] = kept;
   if (first === undefined) return removed;
   const reasons = new Set(kept.map(({ reason }) => reason));
-  return `${removed}; ${blobs(kept.length)} kept: ${first.reason}${reasons.size > 1 ? ", and other reasons" : ""}`;
+  const more = truncated.includes("kept") ? "over " : "";
+  return `${removed}; ${more}${blobs(kept.length)} kept: ${first.reason}${reasons.size > 1 ? ", and other reasons" : ""}`;
 }
 
 function blobs(count: number): string {
