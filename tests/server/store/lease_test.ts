@@ -2,53 +2,15 @@
 import { beforeEach, expect, test } from "bun:test";
 import { silentLog } from "#src/base/log.ts";
 import { Lease } from "#src/server/store/shared/lease.ts";
-import type { Entry, PutOptions } from "#src/transport/nats/calls/bucket.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
+import { OneKey } from "./one_key.ts";
 
 let clock: ManualClock;
 let bucket: OneKey;
 beforeEach(() => {
   clock = new ManualClock();
-  bucket = new OneKey();
+  bucket = new OneKey(clock);
 });
-
-/** A bucket with one key, whose entry expires by the clock of the server. */
-class OneKey {
-  isAway = false;
-  #sequence = 0;
-  #entry: (Entry & { readonly untilMs: number }) | null = null;
-
-  async get(): Promise<Entry | null> {
-    this.#answer();
-    return this.#entry;
-  }
-
-  async put(_key: string, text: string, { ttlMs = 0, ifSequence }: PutOptions = {}): Promise<number | null> {
-    this.#answer();
-    if ((this.#entry?.sequence ?? 0) !== ifSequence) return null;
-    const data = new TextEncoder().encode(text);
-    this.#sequence += 1;
-    this.#entry = { sequence: this.#sequence, atMs: 0, data, untilMs: clock.monotonic() + ttlMs };
-    return this.#sequence;
-  }
-
-  async remove(_key: string, ifSequence?: number): Promise<boolean> {
-    this.#answer();
-    if (this.#entry?.sequence !== ifSequence) return false;
-    this.#sequence += 1;
-    this.#entry = { sequence: this.#sequence, atMs: 0, data: null, untilMs: Number.POSITIVE_INFINITY };
-    return true;
-  }
-
-  get isFree(): boolean {
-    return this.#entry === null || this.#entry.data === null || this.#entry.untilMs <= clock.monotonic();
-  }
-
-  #answer(): void {
-    if (this.isAway) throw new Error("It is away");
-    if (this.#entry !== null && this.#entry.untilMs <= clock.monotonic()) this.#entry = null;
-  }
-}
 
 /** A server that works while it holds the lease. */
 function server() {

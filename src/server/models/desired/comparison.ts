@@ -8,6 +8,7 @@ import type { KnownAgents } from "../../../trust/agents/known_agents.ts";
 import type { Attempts } from "./attempts.ts";
 import { type Difference, differenceKey, differencesOf } from "./differences.ts";
 import type { RegistryAnswers } from "./registry_answers.ts";
+import type { WatchedFile } from "./watched_file.ts";
 
 export interface ComparisonDeps {
   readonly attempts: Attempts;
@@ -17,6 +18,7 @@ export interface ComparisonDeps {
   readonly prune: boolean;
   /** In one round. */
   readonly maxDeletes: number;
+  readonly file: Pick<WatchedFile, "isSettled">;
   readonly clock: Pick<Clock, "monotonic" | "now" | "sleep">;
 }
 
@@ -70,11 +72,12 @@ export class Comparison {
   }
 
   #holdDeletions(differences: readonly Difference[]): readonly Difference[] {
-    const { prune, maxDeletes, clock } = this.#deps;
+    const { prune, maxDeletes, file, clock } = this.#deps;
     let room = maxDeletes;
     return differences.map((difference) => {
       if (difference.action !== "delete" || difference.hold !== null) return difference;
       if (!prune) return { ...difference, hold: "gpu-server runs without --desired-prune" };
+      if (!file.isSettled) return { ...difference, hold: "Waits for the file: it is being changed, or has a mistake" };
       const sinceMs = this.#since.get(differenceKey(difference))?.ms ?? clock.monotonic();
       if (clock.monotonic() - sinceMs < ROUND_MS)
         return { ...difference, hold: `Waits ${ROUND_MS / 1000} s, in case the file is a mistake` };

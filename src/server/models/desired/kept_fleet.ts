@@ -67,7 +67,13 @@ export class KeptFleet {
     this.#attempts = new Attempts({ ...deps, now: () => courier.now() });
     this.#answers = new RegistryAnswers(deps);
     this.#lists = new WholeLists(deps);
-    this.#comparison = new Comparison({ ...deps, ...limits, attempts: this.#attempts, answers: this.#answers });
+    this.#comparison = new Comparison({
+      ...deps,
+      ...limits,
+      file: this.#file,
+      attempts: this.#attempts,
+      answers: this.#answers,
+    });
     this.#changes = new Changes({ ...deps, attempts: this.#attempts });
   }
 

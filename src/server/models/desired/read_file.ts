@@ -1,13 +1,13 @@
 // Reads the file that names the models of the fleet. It may be on a share, or be anything else by now.
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { asCourierError, CourierError, systemCode } from "../../../base/errors.ts";
+import { CourierError, systemCode } from "../../../base/errors.ts";
 import { MAX_FLEET_FILE_BYTES } from "../../../program/desired/fleet_file.ts";
 
 /** @throws CourierError `invalid` for what cannot be read, is no regular file, is too large, or is no text */
 export async function readFleetText(path: string): Promise<string> {
   const bytes = await readBounded(path).catch((error: unknown) => {
-    const why = systemCode(error) ?? asCourierError(error).message;
+    const why = error instanceof CourierError ? error.message : (systemCode(error) ?? String(error));
     throw new CourierError("invalid", `Cannot read ${path}: ${why}`, { cause: error });
   });
   try {

@@ -43,6 +43,12 @@ export class WatchedFile {
     return this.#problem;
   }
 
+  /** Whether the file, when it was read last, was the one in force: it is not being changed, and has no mistake. */
+  get isSettled(): boolean {
+    const content = this.#seen?.content;
+    return content !== undefined && "text" in content && content.text === this.#inForce?.text;
+  }
+
   /** Looks once. Never rejects. @returns whether another file came into force */
   async look(): Promise<boolean> {
     const { clock } = this.#deps;

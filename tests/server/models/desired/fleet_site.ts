@@ -22,6 +22,7 @@ import { type Answer, answerAsAgent, modelOf, ScriptedAgent } from "#tests/suppo
 const STEP_MS = 5_000;
 
 export interface OpenedServer {
+  readonly fleet: WatchedFleet;
   readonly kept: KeptFleet;
   readonly audit: AuditLog;
   /** What it logged, by message. */
@@ -121,7 +122,7 @@ export class FleetSite implements AsyncDisposable {
       database.close();
     };
     this.#stops.push(stop);
-    return { kept, audit, logged, stop };
+    return { fleet, kept, audit, logged, stop };
   }
 
   /** Lets time pass, in which the boxes that are there report. */
