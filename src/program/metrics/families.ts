@@ -79,6 +79,22 @@ export const FAMILIES = {
     type: "counter",
     help: "Events for the receiver of a webhook, by result, since it was first named.",
   },
+  gpu_courier_desired_drift: {
+    type: "gauge",
+    help: "Models of boxes that differ from the file of --desired, by what would change them.",
+  },
+  gpu_courier_desired_unknown_boxes: {
+    type: "gauge",
+    help: "Boxes that the file of --desired names and whose models are unknown: they are away.",
+  },
+  gpu_courier_desired_compared_timestamp_seconds: {
+    type: "gauge",
+    help: "When the fleet was last compared with the file of --desired, since 1970.",
+  },
+  gpu_courier_desired_file_problem: {
+    type: "gauge",
+    help: "Whether the file of --desired, as it is now, cannot be used. An earlier one stays in force.",
+  },
   process_cpu_seconds_total: { type: "counter", help: "CPU time of this process, user and system." },
   process_resident_memory_bytes: { type: "gauge", help: "Resident memory of this process." },
   process_start_time_seconds: { type: "gauge", help: "When this process started, since 1970." },

@@ -9,6 +9,7 @@ import { callerOf, type Env } from "../http/env.ts";
 import type { Services, ServicesOf, WholeServices } from "../services.ts";
 import { failures } from "../v1/schema/problems.ts";
 import { queryOf, security } from "../v1/schema/schemas.ts";
+import { addDesired } from "./desired.ts";
 import { EndedCounts } from "./ended_counts.ts";
 import { addAgents } from "./fleet.ts";
 import { addProcess } from "./process.ts";
@@ -106,9 +107,10 @@ function isReadable({ connection, fleet: { index } }: WholeServices): boolean {
   return connection.isOpen && index.isComplete && index.failure === undefined;
 }
 
-function addServer(text: MetricsText, { measures, refusedLogins, webhooks, clock }: WholeServices): void {
+function addServer(text: MetricsText, { measures, refusedLogins, webhooks, desired, clock }: WholeServices): void {
   for (const histogram of measures.all) histogram.writeTo(text);
   text.addOne("gpu_courier_refused_logins_total", refusedLogins.total);
   addWebhooks(text, webhooks.tables.targets(clock.now()));
+  addDesired(text, desired.document());
   addProcess(text);
 }

@@ -36,7 +36,10 @@ beforeAll(async () => {
   const secretFile = join(dir, "webhook.secret");
   writeFileSync(secretFile, `whsec_${Buffer.alloc(32, 7).toString("base64")}\n`, { mode: 0o600 });
   // Nobody listens there.
-  server = await site.server(["--webhook", "http://127.0.0.1:9/", "--webhook-secret-file", secretFile]);
+  const desired = join(dir, "fleet.yaml");
+  writeFileSync(desired, `models:\n  - name: ${PHI.name}\n    on: all\n`);
+  const hooks = ["--webhook", "http://127.0.0.1:9/", "--webhook-secret-file", secretFile];
+  server = await site.server([...hooks, "--desired", desired]);
   await fetch(`${ollama.url}/api/generate`, {
     method: "POST",
     body: JSON.stringify({ model: PHI.name, stream: false }),
@@ -85,7 +88,7 @@ test("promtool check metrics finds no fault in a scrape and in the file of a box
 
 test("promtool accepts the alerts, and each alert fires in its test and is silent before", async () => {
   const checked = await promtool(["check", "rules", "alerts.yml"]);
-  expect(checked).toMatchObject({ status: 0, text: expect.stringContaining("10 rules found") });
+  expect(checked).toMatchObject({ status: 0, text: expect.stringContaining("12 rules found") });
   expect(await promtool(["test", "rules", "alerts_test.yml"])).toMatchObject({ status: 0 });
 });
 

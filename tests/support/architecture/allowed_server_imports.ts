@@ -195,7 +195,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     files: "src/server/metrics/*.ts",
     may: [
       ...BASE,
-      "src/{courier/{agent_view,index/fleet_index},program/flags,server/{services,webhooks/documents}}.ts",
+      "src/{courier/{agent_view,index/fleet_index},program/flags,documents/models/desired,server/{services,webhooks/documents}}.ts",
       METRICS,
       ...server("access http store v1/schema"),
     ],
