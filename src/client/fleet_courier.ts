@@ -10,6 +10,7 @@ import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
+import type { DesiredDocument } from "../documents/models/desired.ts";
 import type { ModelFitDocument } from "../documents/models/fit.ts";
 import type { UpdatesDocument } from "../documents/models/updates.ts";
 import type { RegistryChoices } from "../program/registry/flags.ts";
@@ -83,6 +84,8 @@ export interface FleetCourier {
     names: Agents | undefined,
     options: Asking & { readonly registries: RegistryChoices },
   ): Promise<ModelFitDocument>;
+  /** Where the fleet differs from the file that gpu-server keeps it to. @throws CourierError `invalid` on a share */
+  desired(options?: Asking): Promise<DesiredDocument>;
   describeModel(
     agent: string,
     model: string,

@@ -1,7 +1,7 @@
 // The fleet on the share itself: a courier on a transport, with the keys and the roster that gpuctl keeps.
 import type { Check } from "../../base/check.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { asCourierError, type CourierError } from "../../base/errors.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
 import { sameModel } from "../../base/model_name.ts";
 import type { AgentView } from "../../courier/agent_view.ts";
 import { type Agents, isListed } from "../../courier/selection.ts";
@@ -9,6 +9,7 @@ import { Courier, type CourierOptions } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type AgentDocument, agentDocument } from "../../documents/agents.ts";
 import { type Refused, refusedBy } from "../../documents/contact.ts";
+import type { DesiredDocument } from "../../documents/models/desired.ts";
 import { type ModelFitDocument, readFit } from "../../documents/models/fit.ts";
 import { readUpdates, type UpdatesDocument } from "../../documents/models/updates.ts";
 import { chosenRegistries, type RegistryChoices } from "../../program/registry/flags.ts";
@@ -69,6 +70,11 @@ export class ShareCourier extends Courier implements FleetCourier {
 
   async fit(...[model, names, { registries }]: Parameters<FleetCourier["fit"]>): Promise<ModelFitDocument> {
     return await readFit(this.#publishedModels(registries), model, await this.choose(names ?? "all"));
+  }
+
+  async desired(): Promise<DesiredDocument> {
+    const hint = "gpuctl plan fleet.yaml compares with a file; --server asks gpu-server for its own";
+    return await Promise.reject(new CourierError("invalid", "Only gpu-server keeps a fleet to a file", { hint }));
   }
 
   #publishedModels(registries: RegistryChoices): PublishedModels {

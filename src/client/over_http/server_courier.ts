@@ -14,6 +14,7 @@ import type { Unavailable } from "../../courier/unavailable.ts";
 import type { AgentDocument } from "../../documents/agents.ts";
 import { PingDocument, type Refused, RefusedCommandsDocument } from "../../documents/contact.ts";
 import { JobDocument, JobsDocument } from "../../documents/jobs.ts";
+import type { DesiredDocument } from "../../documents/models/desired.ts";
 import type { ModelFitDocument } from "../../documents/models/fit.ts";
 import type { UpdatesDocument } from "../../documents/models/updates.ts";
 import { ModelsDocument, ShownDocument } from "../../documents/models.ts";
@@ -37,6 +38,7 @@ import { ServerFleet } from "./fleet.ts";
 import { forgetAgent } from "./forget.ts";
 import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
+import { readDesired } from "./models/desired.ts";
 import { pruneDisk, readDisk } from "./models/disk.ts";
 import { readFitOf } from "./models/fit.ts";
 import { readUpdatesOf } from "./models/updates.ts";
@@ -142,6 +144,10 @@ export class ServerCourier implements FleetCourier {
     { signal }: Parameters<FleetCourier["fit"]>[2],
   ): Promise<ModelFitDocument> {
     return await readFitOf(this.#http, model, await this.#limitedTo(names), signal);
+  }
+
+  async desired({ signal }: Asking = {}): Promise<DesiredDocument> {
+    return await readDesired(this.#http, signal);
   }
 
   /** Undefined: to all. */

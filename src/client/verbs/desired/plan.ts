@@ -2,6 +2,7 @@
 import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { examples, type Program } from "../../base_command.ts";
 import { connected, type Run, type Session } from "../../session.ts";
+import { printDrift, readDrift } from "./shown_drift.ts";
 import { printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 
 /** A script must be able to separate a difference from a failure. */
@@ -15,19 +16,25 @@ export function addPlanVerb(program: Program, run: Run): void {
     .summary("Compare the fleet with a file that names its models.")
     .description(
       "Compare the fleet with a file that names its models, and show what gpuctl apply would change.\n" +
+        "Without a file: show how the fleet differs from the one that gpu-server keeps it to (--desired).\n" +
         "Exits with 0 if there is nothing to do, with 2 if there is, and with 1 after a failure. A box that is away is unknown, and no difference.",
     )
-    .argument("<file>", "YAML: models with name, on and perhaps digest; prune")
+    .argument("[file]", "YAML: models with name, on and perhaps digest; prune")
     .addHelpText(
       "after",
-      examples("plan fleet.yaml", "plan fleet.yaml --json | jq '.boxes[] | select(.fits == false)'"),
+      examples(
+        "plan fleet.yaml",
+        "plan --server https://gpu.example.org",
+        "plan fleet.yaml --json | jq '.boxes[] | select(.fits == false)'",
+      ),
     )
     .action(async (file) => await run(async (session) => await showPlan(session, file)));
 }
 
-async function showPlan(session: Session, file: string): Promise<number> {
+async function showPlan(session: Session, file: string | undefined): Promise<number> {
   const { printer } = session;
   try {
+    if (file === undefined) return await connected(showDrift)(session);
     const desired = readFleetFile(file);
     return await connected(async () => {
       const { boxes, differences } = await readPlan(session, desired);
@@ -40,4 +47,13 @@ async function showPlan(session: Session, file: string): Promise<number> {
     const error = asCourierError(caught);
     return printer.error(error) === ERROR_CODES.cancelled.exit ? ERROR_CODES.cancelled.exit : FAILED;
   }
+}
+
+/** A file with a mistake is a failure, although an earlier one is in force. */
+async function showDrift(session: Session): Promise<number> {
+  const document = await readDrift(session);
+  if (session.printer.json) session.printer.document(document);
+  else printDrift(session, document);
+  if (document.problem !== null || document.status === "waiting") return FAILED;
+  return document.drift.length === 0 ? 0 : DIFFERENT;
 }

@@ -1,0 +1,54 @@
+// The drift that gpu-server shows of the file that it keeps the fleet to, as a table.
+import { CourierError } from "../../../base/errors.ts";
+import { formatAgo } from "../../../base/format.ts";
+import { namesText } from "../../../base/order.ts";
+import { isListed } from "../../../courier/selection.ts";
+import type { DesiredDocument, DriftDocument } from "../../../documents/models/desired.ts";
+import type { Tone } from "../../../program/style.ts";
+import type { Column } from "../../output/table.ts";
+import type { Session } from "../../session.ts";
+
+const TONES: Readonly<Record<string, Tone>> = { pull: "good", update: "caution", delete: "bad" };
+
+const COLUMNS: readonly Column[] = [
+  { title: "AGENT" },
+  { title: "DRIFT", tone: (cell) => TONES[cell] ?? null },
+  { title: "MODEL" },
+  { title: "SINCE", leaveOut: 1 },
+  { title: "STATE", flexible: true },
+];
+
+/** @throws CourierError `invalid` when gpu-server keeps the fleet to no file, or gpuctl does not ask gpu-server */
+export async function readDrift({ courier, agents, io }: Session): Promise<DesiredDocument> {
+  const document = await courier.desired({ signal: io.signal });
+  if (document.status === "off")
+    throw new CourierError("invalid", "gpu-server keeps the fleet to no file", {
+      hint: "Name a file: gpuctl plan fleet.yaml. Or start gpu-server with --desired",
+    });
+  return {
+    ...document,
+    drift: document.drift.filter(({ agent }) => isListed(agent, agents)),
+    unknown: document.unknown.filter((agent) => isListed(agent, agents)),
+  };
+}
+
+export function printDrift({ printer, courier }: Session, document: DesiredDocument): void {
+  const { file, status, models, drift, unknown, problem } = document;
+  const nowMs = courier.now();
+  if (drift.length > 0)
+    printer.table(
+      COLUMNS,
+      drift.map((each) => rowOf(each, nowMs)),
+    );
+  const name = file ?? "its file";
+  if (status === "waiting") printer.note(`gpu-server has not taken up ${name} yet`);
+  else if (drift.length === 0)
+    printer.note(`Nothing differs from ${name}${models === 0 ? "" : `, which names ${models} models`}`);
+  if (unknown.length > 0) printer.note(`Unknown, and no difference: ${namesText(unknown)}`);
+  if (problem !== null) printer.note(`Problem: ${problem}`);
+}
+
+function rowOf({ agent, action, model, since, job, reason }: DriftDocument, nowMs: number): string[] {
+  const state = job === null ? (reason ?? "comes next") : `pull under way: ${job}`;
+  return [agent, action, model, formatAgo(since, nowMs), state];
+}
