@@ -2,9 +2,9 @@
 import { instantMs } from "../base/clock.ts";
 import { compareTexts } from "../base/order.ts";
 import type { Model } from "../protocol.ts";
-import type { AgentView } from "./agent_view.ts";
+import { type AgentView, isPresent } from "./agent_view.ts";
 import { type FleetModel, mergeCopies, modelCopy, modelKey, newestOf } from "./fleet_model.ts";
-import type { Unavailable } from "./unavailable.ts";
+import { awayEntry, type Unavailable } from "./unavailable.ts";
 
 export interface FleetModels {
   readonly models: readonly FleetModel[];
@@ -23,6 +23,20 @@ export function publishedModels({ agent, state, online, reason }: AgentView): Ag
   if (!online || reason === "ollama_down" || state === null || state.models === null) return undefined;
   if (state.truncated.includes("models")) return undefined;
   return { agent, models: state.models, clockOffsetMs: state.clock_offset_ms };
+}
+
+/** As the states show it: no agent is asked. */
+export function modelsInStates(views: readonly AgentView[]): FleetModels {
+  const published = views.map((view) => ({ view, held: publishedModels(view) }));
+  const unknown = published.filter(({ view, held }) => held === undefined && isPresent(view));
+  return {
+    models: mergeModels(published.flatMap(({ held }) => (held === undefined ? [] : [held]))),
+    unavailable: unknown.map(({ view }) =>
+      view.online && view.reason !== "ollama_down"
+        ? awayEntry(view, "Its state does not show all its models")
+        : awayEntry(view),
+    ),
+  };
 }
 
 /** Of one agent's list, which is the same object until the agent publishes another. */

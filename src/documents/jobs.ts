@@ -4,6 +4,7 @@ import type { CourierError } from "../base/errors.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import { AgentName, isEnded, Job, newPull, RETRY_NOTE, windowOf } from "../protocol.ts";
 import { instantOrNull } from "./instants.ts";
+import { FetchDocument } from "./models/mirror.ts";
 import { Bytes, ErrorCode, Instant, JobPhase, JobState, orNull } from "./named.ts";
 import { problemFields } from "./problem.ts";
 import { nextPage, unavailableAgents, unavailableField } from "./unavailable.ts";
@@ -41,6 +42,9 @@ export const JobsDocument = z
       .array(z.object({ agent: AgentName, ...problemFields }))
       .meta({ description: "Why agents refused jobs that were just asked for, in full. Missing: none did" })
       .optional(),
+    fetch: FetchDocument.meta({
+      description: "After which the jobs start that were asked for via the mirror",
+    }).optional(),
     next: nextPage,
   })
   .meta({ id: "Jobs" });

@@ -15,6 +15,7 @@ export interface StartedPull {
 
 export interface PullChoices {
   readonly force: boolean | undefined;
+  readonly now: boolean | undefined;
   readonly signal?: AbortSignal;
   readonly requestedBy: string | undefined;
 }
@@ -43,14 +44,13 @@ export function refusedPull(
   return { job: { ...job, requested_by: requestedBy ?? null }, refusal };
 }
 
+export interface RefusalsKept {
+  readonly refusedJobs: Pick<RefusedJobs, "add">;
+  readonly jobFeed: Pick<JobFeed, "addEnds">;
+}
+
 /** They can be looked up by their ids, and their ends are delivered. */
-export function keepRefused(
-  {
-    refusedJobs,
-    jobFeed,
-  }: { readonly refusedJobs: Pick<RefusedJobs, "add">; readonly jobFeed: Pick<JobFeed, "addEnds"> },
-  refused: readonly StartedPull[],
-): void {
+export function keepRefused({ refusedJobs, jobFeed }: RefusalsKept, refused: readonly StartedPull[]): void {
   const jobs = refused.map(({ job }) => job);
   refusedJobs.add(jobs);
   jobFeed.addEnds(jobs);

@@ -1,23 +1,23 @@
 // /v1/jobs: starts pulls, lists and shows jobs, and cancels them.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { z } from "zod";
-import { isoTime } from "../../base/clock.ts";
-import { asCourierError, CourierError } from "../../base/errors.ts";
 import { matchesGlob } from "../../base/glob.ts";
 import { normalModelName, sameModel } from "../../base/model_name.ts";
-import { firstOf } from "../../courier/named.ts";
 import type { Agents } from "../../courier/selection.ts";
 import type { Unavailable } from "../../courier/unavailable.ts";
-import { isRetrying, JobDocument, JobsDocument, jobDocument, jobsDocument, refusedJob } from "../../documents/jobs.ts";
+import { isRetrying, JobDocument, JobsDocument, jobDocument } from "../../documents/jobs.ts";
 import type { Job } from "../../protocol.ts";
+import { requireOnAll } from "../access/route_needs.ts";
 import { readOrLastKnown } from "../fleet/known_fleet.ts";
 import { Fragments } from "../fleet/lists/fragments.ts";
 import { linkTo, pageText } from "../fleet/lists/page_text.ts";
 import { inOrder, type Order, pageOf } from "../fleet/lists/pages.ts";
 import { respond } from "../fleet/lists/rendered.ts";
+import { type PullChoices, type StartedPull, startPull } from "../fleet/start_pull.ts";
+import { keepRefusals, startedDocument } from "../fleet/started_pulls.ts";
 import { requireJson } from "../http/body.ts";
-import { type Env, requesterOf } from "../http/env.ts";
-import { detailsOf } from "../http/problem.ts";
+import { callerOf, type Env, requesterOf } from "../http/env.ts";
+import { fetchThenPull } from "../models/mirror/via_mirror.ts";
 import type { Services, ServicesOf } from "../services.ts";
 import { findJob } from "./job_lookup.ts";
 import { jobAfterWait } from "./job_wait.ts";
@@ -36,7 +36,7 @@ const startJobs = createRoute({
   tags: ["jobs"],
   summary: "Pull a model on one agent, several or all",
   description:
-    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses, is offline or is unknown gets a failed job with an error code: check each job. Only if every agent that is named is unknown, the response is a 404. Jobs of unknown agents are not in `GET /v1/jobs`.",
+    "Starts a job on each agent, or joins the job that is already pulling this model there. An agent that refuses, is offline or is unknown gets a failed job with an error code: check each job. Only if every agent that is named is unknown, the response is a 404. Jobs of unknown agents are not in `GET /v1/jobs`. With `via: mirror`, gpu-server fetches the model into the mirror first, and the response has the `fetch`: the jobs start when it has succeeded, and `GET /v1/mirror/fetches/{id}` shows them. If it fails, each of them fails with its reason.",
   security,
   middleware: requireJson,
   request: {
@@ -45,7 +45,7 @@ const startJobs = createRoute({
   },
   responses: {
     202: json("One job per agent; a refused one has failed", JobsDocument, JOBS),
-    ...failures(404, 413, 415),
+    ...failures(404, 413, 415, 501, 507),
   },
 });
 
@@ -108,13 +108,7 @@ const ORDERS: Readonly<Record<Query["sort"], Order<Job>>> = {
 const fragments = new Fragments(jobDocument);
 
 export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
-  app.openapi(startJobs, async (context) => {
-    const { model, agents, force, now } = context.req.valid("json");
-    // Generated clients send null for a field that was left out.
-    const options = { force: force ?? undefined, now: now ?? undefined, ...requesterOf(context) };
-    const started = await startPulls(servicesOf(context), normalModelName(model), agents, options);
-    return context.json(startedDocument(started), 202);
-  });
+  addStartRoute(app, servicesOf);
 
   app.openapi(listJobs, async (context) => {
     const query = context.req.valid("query");
@@ -146,6 +140,20 @@ export function addJobRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): voi
   });
 }
 
+function addStartRoute(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
+  app.openapi(startJobs, async (context) => {
+    const { model: name, agents, force, now, via } = context.req.valid("json");
+    const [services, model] = [servicesOf(context), normalModelName(name)];
+    // Generated clients send null for a field that was left out.
+    const options = { force: force ?? undefined, now: now ?? undefined, ...requesterOf(context) };
+    if (via === "mirror") {
+      requireOnAll(callerOf(context), "pull_model");
+      return context.json(await fetchThenPull(services, model, agents, options), 202);
+    }
+    return context.json(startedDocument(await startPulls(services, model, agents, options)), 202);
+  });
+}
+
 function wantedBy({ state, model }: Query): (job: Job) => boolean {
   const isModel = model === undefined ? () => true : modelFilter(model);
   const states = new Set<string | undefined>([state].flat());
@@ -160,70 +168,19 @@ function modelFilter(text: string): (model: string) => boolean {
   return (model) => sameModel(name, model);
 }
 
-/**
- * The job of a mistyped name can be looked up by its id, and its end is delivered. A thousand invented names would push out
- * what others wait for.
- */
-const UNKNOWN_KEPT = 10;
-
-interface PullChoices {
-  readonly force: boolean | undefined;
-  readonly now: boolean | undefined;
-  readonly signal: AbortSignal;
-  readonly requestedBy: string | undefined;
-}
-
 async function startPulls(
   services: Services,
   model: string,
   agents: Agents,
   options: PullChoices,
-): Promise<readonly Started[]> {
+): Promise<readonly StartedPull[]> {
   services.connection.requireOpen();
   const names = agents === "all" ? (await services.courier.choose("all")).map(({ agent }) => agent) : new Set(agents);
-  const started = await Promise.all([...names].map(async (agent) => await startPull(services, agent, model, options)));
-  const known = new Set(services.courier.lastKnownAgents().map(({ agent }) => agent));
-  const isUnknown = ({ job: { agent }, refusal }: Started) => refusal?.code === "not_found" && !known.has(agent);
-  if (started.every(isUnknown)) throw allUnknown(started);
-  // If the caller disconnected, a pull may have started or not: only the agents know.
-  const refused = started.filter(({ refusal }) => refusal !== undefined && refusal.code !== "cancelled");
-  const unknown = refused.filter(isUnknown);
-  const stored = [...refused.filter((one) => !unknown.includes(one)), ...unknown.slice(0, UNKNOWN_KEPT)];
-  services.refusedJobs.add(stored.map(({ job }) => job));
-  services.jobFeed.addEnds(stored.map(({ job }) => job));
-  return started;
-}
-
-function startedDocument(started: readonly Started[]): JobsDocument {
-  const refusals = started.flatMap(({ job, refusal }) =>
-    refusal === undefined ? [] : [{ agent: job.agent, ...detailsOf(refusal) }],
+  const started = await Promise.all(
+    [...names].map(async (agent) => await startPull(services.courier, agent, model, options)),
   );
-  const document = jobsDocument({ jobs: started.map(({ job }) => job) });
-  return refusals.length === 0 ? document : { ...document, refusals };
-}
-
-interface Started {
-  readonly job: Job;
-  /** Why the agent, or the courier for it, did not start it. */
-  readonly refusal?: CourierError;
-}
-
-/** A refusal becomes a failed job, so that it never hides the jobs of other agents. */
-async function startPull({ courier }: Services, agent: string, model: string, options: PullChoices): Promise<Started> {
-  try {
-    return { job: await courier.pullModel(agent, model, options) };
-  } catch (error) {
-    const refusal = asCourierError(error);
-    const job = refusedJob(agent, model, refusal, Bun.randomUUIDv7(), isoTime(courier.now()));
-    return { job: { ...job, requested_by: options.requestedBy ?? null }, refusal };
-  }
-}
-
-function allUnknown(started: readonly Started[]): CourierError {
-  const [first, ...others] = started;
-  if (first?.refusal !== undefined && others.length === 0) return first.refusal;
-  const names = firstOf(started, ({ job }) => JSON.stringify(job.agent));
-  return new CourierError("not_found", `Unknown agents ${names}`, { hint: first?.refusal?.hint });
+  keepRefusals(services, started);
+  return started;
 }
 
 interface ListedJobs {

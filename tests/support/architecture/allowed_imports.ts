@@ -65,7 +65,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   {
     files: "src/documents/{*,models/*}.ts",
     may: [
-      "src/{base/{check,clock,errors,glob,model_name,order},protocol,courier/*,documents/*}.ts",
+      "src/{base/{check,clock,errors,glob,model_name,order},protocol,courier/*,documents/{*,models/mirror}}.ts",
       "src/{program/registry/{manifest,model_fit,published},transport/mirror/listing,trust/signed_model}.ts",
       KNOWN_AGENTS,
     ],

@@ -23,6 +23,8 @@ export interface FollowingPull {
   readonly agent: string;
   /** Pull even if the agent says that the model does not fit. */
   readonly force: 0 | 1;
+  /** Pull also outside the hours of the agent. */
+  readonly now: 0 | 1;
   readonly requested_by: string | null;
   /** Of its job; null: not sent yet. */
   readonly job: string | null;
@@ -40,7 +42,7 @@ const TABLES = `
     finished_at_ms INTEGER, code TEXT, error TEXT, requested_by TEXT
   ) STRICT;
   CREATE TABLE IF NOT EXISTS mirror_pulls (
-    fetch TEXT NOT NULL, agent TEXT NOT NULL, force INTEGER NOT NULL, requested_by TEXT, job TEXT, code TEXT, error TEXT,
+    fetch TEXT NOT NULL, agent TEXT NOT NULL, force INTEGER NOT NULL, now INTEGER NOT NULL, requested_by TEXT, job TEXT, code TEXT, error TEXT,
     PRIMARY KEY (fetch, agent)
   ) STRICT, WITHOUT ROWID;`;
 
@@ -120,20 +122,20 @@ export class FetchStore {
   }
 
   /** An agent that is there already keeps its pull. */
-  addPulls(fetch: string, pulls: readonly Pick<FollowingPull, "agent" | "force" | "requested_by">[]): void {
+  addPulls(fetch: string, pulls: readonly Pick<FollowingPull, "agent" | "force" | "now" | "requested_by">[]): void {
     const add = this.#database.query(
-      `INSERT INTO mirror_pulls (fetch, agent, force, requested_by) VALUES (?, ?, ?, ?)
-       ON CONFLICT (fetch, agent) DO UPDATE SET force = MAX(force, excluded.force)`,
+      `INSERT INTO mirror_pulls (fetch, agent, force, now, requested_by) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (fetch, agent) DO UPDATE SET force = MAX(force, excluded.force), now = MAX(now, excluded.now)`,
     );
     this.#database.transaction(() => {
-      for (const { agent, force, requested_by } of pulls) add.run(fetch, agent, force, requested_by);
+      for (const { agent, force, now, requested_by } of pulls) add.run(fetch, agent, force, now, requested_by);
     })();
   }
 
   pulls(fetch: string): readonly FollowingPull[] {
     return this.#database
       .query<FollowingPull, [string]>(
-        "SELECT agent, force, requested_by, job, code, error FROM mirror_pulls WHERE fetch = ? ORDER BY agent",
+        "SELECT agent, force, now, requested_by, job, code, error FROM mirror_pulls WHERE fetch = ? ORDER BY agent",
       )
       .all(fetch);
   }

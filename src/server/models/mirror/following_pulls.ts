@@ -3,21 +3,17 @@ import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import type { Courier } from "../../../courier.ts";
 import type { Connection } from "../../fleet/connection.ts";
-import type { JobFeed } from "../../fleet/job_feed.ts";
-import { keepRefused, refusedPull, type StartedPull, startPull } from "../../fleet/start_pull.ts";
-import type { RefusedJobs } from "../../store/refused_jobs.ts";
+import { keepRefused, type RefusalsKept, refusedPull, type StartedPull, startPull } from "../../fleet/start_pull.ts";
 import type { FetchRecord, FetchStore, FollowingPull } from "./fetch_store.ts";
 
-export interface FollowingPullsDeps {
-  readonly refusedJobs: Pick<RefusedJobs, "add">;
-  readonly jobFeed: Pick<JobFeed, "addEnds">;
+export interface FollowingPullsDeps extends RefusalsKept {
   readonly store: Pick<FetchStore, "pulls" | "sent">;
   readonly courier: Pick<Courier, "pullModel" | "now">;
   readonly connection: Pick<Connection, "isOpen">;
   readonly clock: Clock;
 }
 
-export type PullRequest = Pick<FollowingPull, "agent" | "force" | "requested_by">;
+export type PullRequest = Pick<FollowingPull, "agent" | "force" | "now" | "requested_by">;
 
 const LOOK_MS = 1_000;
 
@@ -53,13 +49,13 @@ export class FollowingPulls {
 
   async #outcome(
     { model, state, code, error }: FetchRecord,
-    { agent, force, requested_by }: FollowingPull,
+    { agent, force, now, requested_by }: FollowingPull,
     signal: AbortSignal,
   ): Promise<StartedPull> {
     const { courier } = this.#deps;
     const requestedBy = requested_by ?? undefined;
     if (state === "succeeded")
-      return await startPull(courier, agent, model, { force: force === 1, signal, requestedBy });
+      return await startPull(courier, agent, model, { force: force === 1, now: now === 1, signal, requestedBy });
     const reason = `Not in the mirror: ${error ?? state}`;
     const refusal = new CourierError(code ?? "internal", reason, { hint: "gpuctl mirror fetches" });
     return refusedPull(courier, agent, model, { refusal, requestedBy });

@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { CourierError } from "../../../base/errors.ts";
 import { normalModelName, parseModelName } from "../../../base/model_name.ts";
+import { modelsInStates } from "../../../courier/models.ts";
 import {
   FetchDocument,
   FetchesDocument,
@@ -10,7 +11,6 @@ import {
   mirrorDocument,
 } from "../../../documents/models/mirror.ts";
 import { CommandId } from "../../../protocol.ts";
-import { readModels } from "../../fleet/read_models.ts";
 import { requireJson } from "../../http/body.ts";
 import { type Env, requesterOf } from "../../http/env.ts";
 import type { Services, ServicesOf } from "../../services.ts";
@@ -152,9 +152,8 @@ export function addMirrorRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): 
   app.openapi(getMirror, async (context) => {
     const services = servicesOf(context);
     const mirror = requireMirror(services);
-    const { signal } = context.req.raw;
-    const [listed, fleet] = await Promise.all([mirror.list(), readModels(services, { agent: undefined, signal })]);
-    return context.json(mirrorDocument(mirror.folder, listed, fleet), 200);
+    const listed = await mirror.list();
+    return context.json(mirrorDocument(mirror.folder, listed, modelsInStates(services.fleet.lastKnown())), 200);
   });
 
   app.openapi(removeModel, async (context) => {

@@ -32,6 +32,9 @@ export const JobRequest = bodyOf({
   agents,
   force: z.boolean().nullish().meta({ description: "Pull even if an agent says that the model does not fit" }),
   now: z.boolean().nullish().meta({ description: "Pull also outside the hours in which an agent may pull" }),
+  via: z.literal("mirror").nullish().meta({
+    description: "Fetch the model into the mirror first. Not for a token that is limited to some agents",
+  }),
 }).meta({ id: "JobRequest" });
 
 /** The query of a route under /v1. */
