@@ -144,7 +144,7 @@ function addVerbs(program: Program, io: ClientIo, { run, runWatching, runUnconne
 function addOwnVerbs(program: Program, io: ClientIo, run: Run, openPrinter: () => Printer): void {
   addKeyVerb(program, io, openPrinter);
   addRosterVerbs(program, io, { run, openPrinter });
-  addMirrorVerbs(program, io, openPrinter);
+  addMirrorVerbs(program, { io, openPrinter, run });
   addNatsPermissionsVerb(program, openPrinter);
   addVersionVerb(program, openPrinter);
 }

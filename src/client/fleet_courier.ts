@@ -10,8 +10,10 @@ import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
+import type { JobsDocument } from "../documents/jobs.ts";
 import type { DesiredDocument } from "../documents/models/desired.ts";
 import type { ModelFitDocument } from "../documents/models/fit.ts";
+import type { FetchDocument, FetchesDocument, FreedDocument, MirrorDocument } from "../documents/models/mirror.ts";
 import type { UpdatesDocument } from "../documents/models/updates.ts";
 import type { RegistryChoices } from "../program/registry/flags.ts";
 import type { Job, KeepAlive, ModelDetails, Response } from "../protocol.ts";
@@ -41,6 +43,20 @@ export type ListName = "models" | "running" | "jobs";
 /** What a person decides about an agent's key; `key` as `parseGivenKey()` returns it, undefined: confirm the known one. */
 export type KeyChoice = { readonly key: string | undefined } | "unsigned";
 
+/** The mirror that gpu-server runs. Each method rejects with a `CourierError`: `unimplemented` where it runs none. */
+interface ServersMirror {
+  read(): Promise<MirrorDocument>;
+  fetches(): Promise<FetchesDocument>;
+  /** Starts or joins the fetch of a model. */
+  start(model: string): Promise<FetchDocument>;
+  find(id: string, signal?: AbortSignal): Promise<FetchDocument>;
+  cancel(id: string): Promise<FetchDocument>;
+  remove(model: string): Promise<FreedDocument>;
+  collect(): Promise<FreedDocument>;
+  /** As `start()`; afterwards gpu-server pulls it on these agents. The document has the fetch. */
+  pull(model: string, agents: readonly string[], options: AskingForPull): Promise<JobsDocument>;
+}
+
 /**
  * Every implementation answers alike: the same documents, the same errors. Methods without a comment are as those of
  * `Courier`, and like there each rejects with a `CourierError`.
@@ -48,6 +64,8 @@ export type KeyChoice = { readonly key: string | undefined } | "unsigned";
 export interface FleetCourier {
   /** Where the fleet is, for people. */
   readonly description: string;
+  /** Null: gpuctl works on the share itself. */
+  readonly mirror: ServersMirror | null;
   /** The clock that agents and senders share, in ms since 1970. */
   now(): number;
   /** Once before anything but `doctor()`, `knownKeys()` and `trust()`. @throws CourierError `unavailable` */

@@ -22,6 +22,7 @@ import { followRoster } from "../roster/kept.ts";
 import type { OpenShare } from "../session.ts";
 
 export class ShareCourier extends Courier implements FleetCourier {
+  readonly mirror = null;
   readonly #share: OpenShare;
   readonly #transport: Transport;
   readonly #clock: Clock;

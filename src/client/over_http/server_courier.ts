@@ -41,6 +41,7 @@ import { ServerLists } from "./lists.ts";
 import { readDesired } from "./models/desired.ts";
 import { pruneDisk, readDisk } from "./models/disk.ts";
 import { readFitOf } from "./models/fit.ts";
+import { MirrorOverHttp } from "./models/mirror.ts";
 import { readUpdatesOf } from "./models/updates.ts";
 import { decide } from "./trust.ts";
 import { filledViews } from "./views/filled_views.ts";
@@ -53,6 +54,7 @@ const LOAD_MS = 60_000;
 const FOLLOW_SHARE_MS = 150;
 
 export class ServerCourier implements FleetCourier {
+  readonly mirror: MirrorOverHttp;
   readonly #http: ServerHttp;
   readonly #clock: Clock;
   readonly #fleet: ServerFleet;
@@ -64,6 +66,7 @@ export class ServerCourier implements FleetCourier {
     this.#clock = clock;
     this.#fleet = new ServerFleet(http, clock);
     this.#lists = new ServerLists(http, this.#fleet);
+    this.mirror = new MirrorOverHttp(http);
   }
 
   get description(): string {

@@ -26,9 +26,17 @@ export interface AskedPull extends Pull {
   readonly view: AgentView;
 }
 
-/** @returns the exit status: 0 only if every agent has the models in the end */
-export async function pullToEnd(session: Session, pulls: readonly AskedPull[], choices: StartChoices): Promise<number> {
-  return (await pullAll(session, pulls, choices)).status;
+/**
+ * @param start by default asks the agent; never rejects
+ * @returns the exit status: 0 only if every agent has the models in the end
+ */
+export async function pullToEnd(
+  session: Session,
+  pulls: readonly AskedPull[],
+  choices: StartChoices,
+  start?: (pull: AskedPull) => Promise<Pulled>,
+): Promise<number> {
+  return (await pullAll(session, pulls, choices, start)).status;
 }
 
 /** As `pullToEnd()`, with the agents that do not have one of the models. */
@@ -36,6 +44,7 @@ export async function pullAll(
   session: Session,
   pulls: readonly AskedPull[],
   choices: StartChoices,
+  start = async (pull: AskedPull): Promise<Pulled> => await startPull(session, pull, choices),
 ): Promise<{ readonly status: number; readonly failed: ReadonlySet<string> }> {
   if (pulls.length === 0) return { status: 0, failed: new Set() };
   const progress = openProgress(session, pulls);
@@ -43,7 +52,7 @@ export async function pullAll(
     try {
       return await Promise.all(
         pulls.map(async (pull) => {
-          const started = await startPull(session, pull, choices);
+          const started = await start(pull);
           progress.show(started.job);
           return started.error === undefined ? await follow(session, started.job, progress, signal) : started;
         }),

@@ -1,18 +1,26 @@
 // The verb pull: starts or joins pulls on every agent asked, and follows them, or with --detach does not.
 import { normalModelName } from "../../base/model_name.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
+import { registryFlags } from "../../program/registry/flags.ts";
+import type { Mirror } from "../../transport/mirror/mirror.ts";
 import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { chosenViews, exitStatus } from "../asking/outcomes.ts";
 import { planChanges } from "../asking/plan.ts";
 import { DRY_RUN, examples, type Program, YES } from "../base_command.ts";
+import type { Pulled } from "../pulls/follow.ts";
 import { MAX_WAIT } from "../pulls/max_wait.ts";
+import type { FetchChoices } from "../pulls/mirror/local_fetch.ts";
+import { openMirror } from "../pulls/mirror/open.ts";
+import { leaveToServer, throughMirror } from "../pulls/mirror/through_mirror.ts";
 import { failureCode, printFailures } from "../pulls/results.ts";
 import { type AskedPull, pullToEnd, type StartChoices, startPull } from "../pulls/start.ts";
 import type { Run, Session } from "../session.ts";
 
-interface PullChoices extends ChangeChoices, StartChoices {
+interface PullChoices extends ChangeChoices, StartChoices, FetchChoices {
   /** Ends when every agent has accepted. */
   readonly detach?: boolean | undefined;
+  /** Fetch the models into the mirror first. */
+  readonly mirror?: boolean | undefined;
 }
 
 export function addPullVerb(program: Program, run: Run): void {
@@ -28,27 +36,65 @@ export function addPullVerb(program: Program, run: Run): void {
     .addOption(MAX_WAIT)
     .option("--force", "pull even if the agent says the model does not fit")
     .option("--now", "pull outside the hours of --pull-window too, also what waits for them already")
+    .option("--mirror", "fetch the models into the mirror once, and pull them from there: on every agent, one download")
+    .addOption(registryFlags.insecureRegistry())
     .addOption(YES)
     .addOption(DRY_RUN)
     .addHelpText(
       "after",
-      examples("pull phi4", "pull llama3.2:1b --agent gpu-1,gpu-2", "pull phi4 --all --detach", "pull phi4 --now"),
+      examples(
+        "pull phi4",
+        "pull llama3.2:1b --agent gpu-1,gpu-2",
+        "pull phi4 --all --detach",
+        "pull phi4 --all --mirror",
+        "pull phi4 --now",
+      ),
     )
-    .action(async (models, choices) => await run(async (session) => await pullModels(session, models, choices)));
+    .action(
+      async (models, choices) =>
+        await run(async (session) => await pullModels(session, models, choices, () => openMirror(program))),
+    );
 }
 
-async function pullModels(session: Session, models: readonly string[], choices: PullChoices): Promise<number> {
+async function pullModels(
+  session: Session,
+  models: readonly string[],
+  choices: PullChoices,
+  mirror: () => Mirror,
+): Promise<number> {
   const names = [...new Set(models.map((model) => normalModelName(model)))];
   const views = await chosenViews(session);
   if (!(await mayChange(session, async () => await planChanges(session, "pull", views, names), choices))) return 0;
   const pulls = names.flatMap((model) => views.map((view) => ({ agent: view.agent, model, view })));
+  if (choices.mirror === true) return await pullMirrored(session, pulls, choices, mirror);
   return choices.detach === true ? await startPulls(session, pulls, choices) : await pullToEnd(session, pulls, choices);
 }
 
+async function pullMirrored(
+  session: Session,
+  pulls: readonly AskedPull[],
+  choices: PullChoices,
+  mirror: () => Mirror,
+): Promise<number> {
+  const onServer = session.courier.mirror;
+  if (choices.detach === true && onServer !== null) return await leaveToServer(session, onServer, pulls, choices);
+  const through = await throughMirror(session, pulls, choices, mirror);
+  const status =
+    choices.detach === true
+      ? await startPulls(session, through.pulls, choices, through.start)
+      : await pullToEnd(session, through.pulls, choices, through.start);
+  return through.status || status;
+}
+
 /** --detach: the jobs, and the errors of the agents that did not accept. */
-async function startPulls(session: Session, pulls: readonly AskedPull[], choices: PullChoices): Promise<number> {
+async function startPulls(
+  session: Session,
+  pulls: readonly AskedPull[],
+  choices: PullChoices,
+  start = async (pull: AskedPull): Promise<Pulled> => await startPull(session, pull, choices),
+): Promise<number> {
   const { printer, io } = session;
-  const pulled = await Promise.all(pulls.map(async (pull) => await startPull(session, pull, choices)));
+  const pulled = await Promise.all(pulls.map(start));
   const refused = pulled.filter(({ error }) => error !== undefined);
   if (printer.json) printer.document(jobsDocument({ jobs: pulled.map(({ job }) => job) }));
   else {

@@ -25,7 +25,7 @@ describe("gpuctl mirror", () => {
   test("imports a models folder, lists it, and removes a model again", async () => {
     site.model("registry.ollama.ai/library/phi4/latest", ["config", "weights"]);
     expect(await gpuctl("import", site.models)).toMatchObject({ status: 0, stdout: "phi4:latest: copied 13 B\n" });
-    expect((await gpuctl("list")).stdout).toMatch(/^MODEL +SIZE +STATE\nphi4:latest +13 B +complete\n$/);
+    expect((await gpuctl("list")).stdout).toMatch(/^MODEL +SIZE +STATE +AGENTS\nphi4:latest +13 B +complete +-\n$/);
     const listed: unknown = JSON.parse((await gpuctl("list", "--json")).stdout);
     expect(listed).toMatchObject({ bytes: 13, models: [{ name: "phi4:latest", size: 13, missing_blobs: 0 }] });
     expect(await gpuctl("rm", "phi4")).toMatchObject({
@@ -68,9 +68,19 @@ describe("gpuctl mirror", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("works on the share only", async () => {
-    const { status, stderr } = await client.run(["mirror", "list", "--server", "http://127.0.0.1:1"]);
-    expect(status).toBe(64);
-    expect(stderr).toContain("where the share is mounted");
+  test("imports and signs only on the share, and knows fetches only of gpu-server", async () => {
+    for (const verb of [
+      ["import", "/models"],
+      ["sign", "phi4"],
+    ]) {
+      const { status, stderr } = await client.run(["mirror", ...verb, "--server", "http://127.0.0.1:1"]);
+      expect([status, stderr]).toEqual([64, expect.stringContaining("where the share is mounted")]);
+    }
+    for (const verb of [["fetches"], ["cancel", "1"], ["add", "phi4", "--detach"]]) {
+      const { status, stderr } = await gpuctl(...verb);
+      expect([status, stderr]).toEqual([64, expect.stringContaining("--server")]);
+    }
+    const rated = ["mirror", "add", "phi4", "--fetch-rate", "1MB/s", "--server", "http://127.0.0.1:1"];
+    expect((await client.run(rated)).stderr).toContain("gpu-server has the same flag");
   });
 });

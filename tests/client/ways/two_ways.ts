@@ -35,7 +35,7 @@ export class TwoWays implements AsyncDisposable {
 
   static async open(
     clock: Clock = systemClock,
-    options: Pick<NonNullable<Parameters<typeof openServer>[0]>, "insecureRegistries" | "desired"> = {},
+    options: Pick<NonNullable<Parameters<typeof openServer>[0]>, "insecureRegistries" | "desired" | "mirrorShare"> = {},
   ): Promise<TwoWays> {
     const store = new MemoryStore(clock);
     const server = await openServer({ ...options, store, clock });

@@ -64,7 +64,7 @@ function fillMirror({ database }: ServerUnderTest, site: MirrorShare, agents: re
   fetches.add({ id: OWN.fetch, model: "both:1b", created_at_ms: START_MS, requested_by: "platform" });
   fetches.addPulls(
     OWN.fetch,
-    agents.map((agent) => ({ agent, force: 0, requested_by: null })),
+    agents.map((agent) => ({ agent, force: 0, now: 0, requested_by: null })),
   );
   const error = `Cannot write the mirror in ${site.share}: ENOSPC`;
   fetches.end(OWN.fetch, { state: "failed", code: "exhausted", error }, START_MS);

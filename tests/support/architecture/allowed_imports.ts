@@ -191,8 +191,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [...CLIENT, "src/client/{io,session,base_command,run/reach,over_http/{failures,http,open}}.ts"],
   },
   {
-    files: "src/client/verbs/mirror/*.ts",
-    may: [...CLIENT, MIRROR, "src/client/{base_command,io,run/reach,output/printer}.ts"],
+    files: "src/client/{verbs,pulls}/mirror/*.ts",
+    may: [...CLIENT, MIRROR, IN_VERBS, "src/client/{run/reach,pulls/mirror/*,output/{printer,unavailable}}.ts"],
   },
   {
     files: "src/client/verbs/offline/*.ts",
@@ -207,7 +207,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       ...CLIENT,
       IN_VERBS,
-      "src/client/{run/reach,output/*,roster/read_file,on_share/several,over_http/{open,views/whole_views},verbs/desired/published}.ts",
+      "src/transport/mirror/mirror.ts",
+      "src/client/{run/reach,pulls/mirror/*,output/*,roster/read_file,on_share/several,over_http/{open,views/whole_views},verbs/desired/published}.ts",
     ],
   },
   { files: "src/client/*.ts", may: [...CLIENT, "src/client/**/*.ts"] },

@@ -1,40 +1,63 @@
-// The verb mirror list.
+// The verb mirror list, on the share and through gpu-server.
+import { asCourierError } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
-import { formatModelName } from "../../../base/model_name.ts";
-import { type ListedModel, listMirror } from "../../../transport/mirror/listing.ts";
-import type { MirrorVerb } from "./verb.ts";
+import { rangesText } from "../../../base/order.ts";
+import { type FleetModels, modelsInStates } from "../../../courier/models.ts";
+import { type MirrorDocument, mirrorDocument } from "../../../documents/models/mirror.ts";
+import { listMirror } from "../../../transport/mirror/listing.ts";
+import type { Mirror } from "../../../transport/mirror/mirror.ts";
+import { noteUnavailable } from "../../output/unavailable.ts";
+import type { Session } from "../../session.ts";
 
-export async function printMirror({ mirror, printer }: MirrorVerb): Promise<void> {
-  const { models, blobs } = await listMirror(mirror);
-  const bytes = [...blobs.values()].reduce((sum, each) => sum + each, 0);
+type Model = MirrorDocument["models"][number];
+
+/** @param open the mirror on the share; not called where gpu-server runs it */
+export async function printMirror(session: Session, open: () => Mirror): Promise<number> {
+  const { printer, courier } = session;
+  const document = courier.mirror === null ? await readHere(session, open()) : await courier.mirror.read();
+  const { folder, bytes, models, unavailable = [] } = document;
   if (printer.json) {
-    printer.document({ folder: mirror.path, bytes, models: models.map(modelDocument) });
+    printer.document(document);
   } else if (models.length === 0) {
     printer.note(
       "The mirror has no models",
       "gpuctl mirror add MODEL fetches one, gpuctl mirror import DIR copies those of a models folder",
     );
   } else {
-    const rows = models.map((listed) => [formatModelName(listed.name), sizeOf(listed), stateOf(listed)]);
-    printer.table([{ title: "MODEL" }, { title: "SIZE" }, { title: "STATE" }], rows);
-    printer.note(`${formatBytes(bytes)} in ${mirror.path}`);
+    const columns = [{ title: "MODEL" }, { title: "SIZE" }, { title: "STATE" }, { title: "AGENTS", flexible: true }];
+    printer.table(columns, models.map(rowOf));
+    printer.note(folder === null ? formatBytes(bytes) : `${formatBytes(bytes)} in ${folder}`);
+    noteUnavailable(printer, unavailable);
+  }
+  return 0;
+}
+
+async function readHere(session: Session, mirror: Mirror): Promise<MirrorDocument> {
+  const listed = await listMirror(mirror);
+  return mirrorDocument(mirror.path, listed, await modelsOfBoxes(session));
+}
+
+/** A share may have a mirror before it has agents. */
+async function modelsOfBoxes({ courier, printer }: Session): Promise<FleetModels> {
+  try {
+    await courier.connect();
+    return modelsInStates(await courier.agents());
+  } catch (error) {
+    const { message, hint } = asCourierError(error);
+    printer.note(`Which agents have them is unknown: ${message}`, hint);
+    return { models: [], unavailable: [] };
   }
 }
 
-function modelDocument({ name, model, missing }: ListedModel) {
-  return {
-    name: formatModelName(name),
-    digest: model?.manifest.digest ?? null,
-    size: model?.manifest.totalBytes ?? null,
-    missing_blobs: missing,
-  };
+function rowOf(model: Model): string[] {
+  const { agents, other_agents } = model;
+  const other = other_agents.length === 0 ? "" : `another one: ${rangesText(other_agents)}`;
+  const having = [agents.length === 0 ? "" : rangesText(agents), other].filter((text) => text !== "").join("; ");
+  return [model.name, model.size === null ? "" : formatBytes(model.size), stateOf(model), having];
 }
 
-function sizeOf({ model }: ListedModel): string {
-  return model === null ? "" : formatBytes(model.manifest.totalBytes);
-}
-
-function stateOf({ model, missing }: ListedModel): string {
-  if (model === null) return "damaged: its manifest cannot be read";
-  return missing === 0 ? "complete" : `incomplete: ${missing} of ${model.manifest.layers.length} blobs missing`;
+function stateOf({ digest, missing_blobs, signed_by }: Model): string {
+  if (digest === null) return "damaged: its manifest cannot be read";
+  const state = missing_blobs === 0 ? "complete" : `incomplete: ${missing_blobs} blobs missing`;
+  return signed_by === null ? state : `${state}, signed`;
 }

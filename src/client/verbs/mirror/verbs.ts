@@ -2,25 +2,42 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import { CourierError } from "../../../base/errors.ts";
 import { parse } from "../../../program/flags.ts";
-import { addressesOf } from "../../../program/transport_flags.ts";
-import { sharePath } from "../../../transport/address.ts";
-import { Mirror } from "../../../transport/mirror/mirror.ts";
 import { examples, type Program } from "../../base_command.ts";
 import type { ClientIo } from "../../io.ts";
 import type { Printer } from "../../output/printer.ts";
+import { openMirror } from "../../pulls/mirror/open.ts";
 import { serverOptions } from "../../run/reach.ts";
+import type { Run } from "../../session.ts";
 import { addToMirror } from "./adding.ts";
 import { collectMirror, importIntoMirror, removeFromMirror } from "./changing.ts";
 import { printMirror } from "./list.ts";
+import { addOnServer, cancelOnServer, collectOnServer, listFetches, removeOnServer } from "./on_server.ts";
 import { signInMirror } from "./signing.ts";
 import type { MirrorVerb } from "./verb.ts";
 
 const ABOUT =
   "Keep models on the share, in gpu_models: a model is brought there once, and every box pulls it from there.\n\n" +
-  "Boxes use the mirror as their --mirror says. These verbs work on the share itself, where it is mounted.";
+  "Boxes use the mirror as their --mirror says. On a share, these verbs work on its folder; with --server, they ask the\n" +
+  "gpu-server, which needs --mirror. import and sign need the share.";
 
-export function addMirrorVerbs(program: Program, io: ClientIo, openPrinter: () => Printer): void {
+interface Parts {
+  readonly io: ClientIo;
+  readonly openPrinter: () => Printer;
+  /** Without a connection. */
+  readonly run: Run;
+}
+
+/** How the verbs reach the mirror. */
+interface Ways {
+  readonly run: Run;
+  readonly isOnServer: () => boolean;
+  /** On the share. */
+  readonly open: () => MirrorVerb;
+}
+
+export function addMirrorVerbs(program: Program, { io, openPrinter, run }: Parts): void {
   const open = (): MirrorVerb => ({ mirror: openMirror(program), io, printer: openPrinter() });
+  const ways: Ways = { run, isOnServer: () => serverOptions(program) !== undefined, open };
   const mirror = program
     .command("mirror")
     .summary("Keep models on the share, from where every box pulls them.")
@@ -28,10 +45,11 @@ export function addMirrorVerbs(program: Program, io: ClientIo, openPrinter: () =
   mirror
     .command("list")
     .alias("ls")
-    .description("List the models of the mirror, with their sizes.")
+    .description("List the models of the mirror, with their sizes and the agents that have them.")
     .addHelpText("after", examples("mirror list", "mirror list --json"))
-    .action(async () => await printMirror(open()));
-  addAdd(mirror, open);
+    .action(async () => await run(async (session) => await printMirror(session, () => openMirror(program))));
+  addAdd(mirror, ways);
+  addFetches(mirror, ways);
   mirror
     .command("import")
     .description(
@@ -41,18 +59,42 @@ export function addMirrorVerbs(program: Program, io: ClientIo, openPrinter: () =
     .argument("[model...]", "models to copy (default: all)")
     .addHelpText("after", examples("mirror import ~/.ollama/models", "mirror import /media/disk/models phi4 qwen3:8b"))
     .action(async (dir, models) => await importIntoMirror(open(), dir, models));
+  addRemoving(mirror, ways);
+  addSign(mirror, open);
+}
+
+function addRemoving(mirror: Command, { run, isOnServer, open }: Ways): void {
   mirror
     .command("rm")
     .description("Remove models from the mirror, with the blobs that no other model has. The boxes keep theirs.")
     .argument("<model...>", "as gpuctl mirror list shows it")
     .addHelpText("after", examples("mirror rm phi4"))
-    .action(async (models) => await removeFromMirror(open(), models));
-  addSign(mirror, open);
+    .action(async (models) => {
+      if (isOnServer()) await run(async (session) => await removeOnServer(session, models));
+      else await removeFromMirror(open(), models);
+    });
   mirror
     .command("gc")
     .description("Remove blobs that no model has, older than an hour, and unfinished files, older than 7 days.")
     .addHelpText("after", examples("mirror gc"))
-    .action(async () => await collectMirror(open()));
+    .action(async () => {
+      if (isOnServer()) await run(collectOnServer);
+      else await collectMirror(open());
+    });
+}
+
+function addFetches(mirror: Command, { run }: Ways): void {
+  mirror
+    .command("fetches")
+    .description("List the fetches of gpu-server, the newest first, with their progress.")
+    .addHelpText("after", examples("mirror fetches", "mirror fetches --json"))
+    .action(async () => await run(listFetches));
+  mirror
+    .command("cancel")
+    .description("Cancel fetches of gpu-server. What they fetched is kept for the next time.")
+    .argument("<fetch...>", "its id, as gpuctl mirror fetches shows it")
+    .addHelpText("after", examples("mirror cancel 019ac8d2-3f5e-7c11-9a40-2b7f6d1e8c05"))
+    .action(async (ids) => await run(async (session) => await cancelOnServer(session, ids)));
 }
 
 function addSign(mirror: Command, open: () => MirrorVerb): void {
@@ -66,12 +108,12 @@ function addSign(mirror: Command, open: () => MirrorVerb): void {
     .action(async (models) => await signInMirror(open(), models));
 }
 
-function addAdd(mirror: Command, open: () => MirrorVerb): void {
+function addAdd(mirror: Command, { run, isOnServer, open }: Ways): void {
   mirror
     .command("add")
     .description(
-      "Fetch models from their registries into the mirror, from this machine. Every blob is verified; what a stop or a " +
-        "failure has interrupted goes on where it was.",
+      "Fetch models from their registries into the mirror: from this machine, or with --server from that of gpu-server. " +
+        "Every blob is verified; what a stop or a failure has interrupted goes on where it was.",
     )
     .argument("<model...>", "models to fetch")
     .addOption(new Option("--fetch-rate <rate>", "fetch no faster than this, such as 50MB/s").argParser(parse.rate))
@@ -80,20 +122,18 @@ function addAdd(mirror: Command, open: () => MirrorVerb): void {
         parse.list(parse.text),
       ),
     )
+    .option("-d, --detach", "with --server: print the fetches, and end")
     .addHelpText("after", examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s"))
-    .action(async (models, choices) => await addToMirror(open(), models, choices));
+    .action(async (models, { detach = false, ...choices }) => {
+      if (!isOnServer() && detach) throw elsewhere("--detach", "Only gpu-server fetches without gpuctl: use --server");
+      if (!isOnServer()) return await addToMirror(open(), models, choices);
+      const ownHint = "gpu-server has the same flag, on its machine";
+      if (choices.fetchRate !== undefined) throw elsewhere("--fetch-rate", ownHint);
+      if (choices.insecureRegistry !== undefined) throw elsewhere("--insecure-registry", ownHint);
+      await run(async (session) => await addOnServer(session, models, detach));
+    });
 }
 
-/** @throws CourierError `invalid` when the command line names no share */
-function openMirror(program: Program): Mirror {
-  const isOnServer = serverOptions(program) !== undefined;
-  const share = isOnServer
-    ? undefined
-    : addressesOf(program)
-        .map(sharePath)
-        .find((path) => path !== null);
-  if (typeof share === "string") return new Mirror(share);
-  throw new CourierError("invalid", "This verb works on the share itself", {
-    hint: "Run it where the share is mounted, with --share",
-  });
+function elsewhere(flag: string, hint: string): CourierError {
+  return new CourierError("invalid", `${flag} has no meaning here`, { hint });
 }

@@ -1,0 +1,82 @@
+// The mirror that gpu-server runs, over its routes.
+import { asCourierError } from "../../../base/errors.ts";
+import { normalModelName } from "../../../base/model_name.ts";
+import { JobsDocument } from "../../../documents/jobs.ts";
+import { FetchDocument, FetchesDocument, FreedDocument, MirrorDocument } from "../../../documents/models/mirror.ts";
+import type { AskingForPull, FleetCourier } from "../../fleet_courier.ts";
+import { notGpuServer, tooOld } from "../failures.ts";
+import type { ServerHttp } from "../http.ts";
+
+/** gpu-server waits for the share as long. */
+const SHARE_MS = 30_000;
+
+export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
+  readonly #http: ServerHttp;
+
+  constructor(http: ServerHttp) {
+    this.#http = http;
+  }
+
+  async read(): Promise<MirrorDocument> {
+    return await this.#orTooOld(this.#http.get("/v1/mirror", MirrorDocument, { minimumMs: SHARE_MS }));
+  }
+
+  async fetches(): Promise<FetchesDocument> {
+    return await this.#orTooOld(this.#http.get("/v1/mirror/fetches", FetchesDocument));
+  }
+
+  async start(model: string): Promise<FetchDocument> {
+    const body = { model: normalModelName(model) };
+    return await this.#orTooOld(this.#http.send("POST", "/v1/mirror/fetches", FetchDocument, { body }));
+  }
+
+  async find(id: string, signal?: AbortSignal): Promise<FetchDocument> {
+    const path = `/v1/mirror/fetches/${encodeURIComponent(id)}`;
+    return await this.#http.get(path, FetchDocument, { signal, awaited: null });
+  }
+
+  async cancel(id: string): Promise<FetchDocument> {
+    const path = `/v1/mirror/fetches/${encodeURIComponent(id)}`;
+    return await this.#http.send("DELETE", path, FetchDocument, { minimumMs: SHARE_MS });
+  }
+
+  async remove(model: string): Promise<FreedDocument> {
+    const path = `/v1/mirror/models/${encodeURIComponent(normalModelName(model))}`;
+    return await this.#http.send("DELETE", path, FreedDocument, { minimumMs: SHARE_MS });
+  }
+
+  async collect(): Promise<FreedDocument> {
+    const asked = this.#http.send("POST", "/v1/mirror/gc", FreedDocument, { minimumMs: SHARE_MS });
+    return await this.#orTooOld(asked);
+  }
+
+  async pull(
+    model: string,
+    agents: readonly string[],
+    { force = false, now = false }: AskingForPull,
+  ): Promise<JobsDocument> {
+    const [kind, via] = ["pull", "mirror"];
+    const body = { kind, model: normalModelName(model), agents, via, ...(force && { force }), ...(now && { now }) };
+    try {
+      const started = await this.#http.send("POST", "/v1/jobs", JobsDocument, { body });
+      if (started.fetch !== undefined) return started;
+    } catch (error) {
+      const { code, message } = asCourierError(error);
+      // It refuses a field that it does not know.
+      const isOld = code === "invalid" && message.includes("via");
+      throw isOld ? tooOld(this.#http.base, "POST /v1/jobs with via: mirror") : error;
+    }
+    throw notGpuServer(this.#http.base, "it started no fetch");
+  }
+
+  /** None of these routes has anything that could be missing. */
+  async #orTooOld<Value>(asked: Promise<Value>): Promise<Value> {
+    try {
+      return await asked;
+    } catch (error) {
+      const failure = asCourierError(error);
+      const isRoute = failure.code === "not_found" && failure.message.startsWith("No route");
+      throw isRoute ? tooOld(this.#http.base, "/v1/mirror") : failure;
+    }
+  }
+}

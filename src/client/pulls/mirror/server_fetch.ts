@@ -1,0 +1,63 @@
+// Follows a fetch of gpu-server to its end.
+import { asCourierError, CourierError } from "../../../base/errors.ts";
+import { formatBytes } from "../../../base/format.ts";
+import type { FetchDocument } from "../../../documents/models/mirror.ts";
+import type { FleetCourier } from "../../fleet_courier.ts";
+import type { Session } from "../../session.ts";
+import { SHOWN_EVERY_MS } from "./local_fetch.ts";
+
+export type ServersMirror = NonNullable<FleetCourier["mirror"]>;
+
+const LOOK_MS = 1_000;
+
+/**
+ * @param isOver by default once it has ended
+ * @throws CourierError `cancelled` after Ctrl-C: the fetch continues; `unavailable` when gpu-server is away for longer than
+ * the timeout
+ */
+export async function followFetch(
+  session: Session,
+  mirror: ServersMirror,
+  first: FetchDocument,
+  isOver: (fetch: FetchDocument) => boolean = isEnded,
+): Promise<FetchDocument> {
+  const { io, printer, timeoutMs } = session;
+  if (!isEnded(first)) printer.note(`gpu-server fetches ${first.model} into the mirror`);
+  let [fetch, shownAtMs, seenAtMs] = [first, io.clock.monotonic(), io.clock.monotonic()];
+  while (!isOver(fetch)) {
+    await io.clock.sleep(LOOK_MS, io.signal);
+    if (io.signal.aborted) throw detached(fetch);
+    try {
+      fetch = await mirror.find(fetch.id, io.signal);
+      seenAtMs = io.clock.monotonic();
+    } catch (error) {
+      // It may be starting again: the fetch goes on then.
+      const isAway = asCourierError(error).code === "unavailable";
+      if (!isAway || io.clock.monotonic() - seenAtMs >= timeoutMs) throw io.signal.aborted ? detached(fetch) : error;
+    }
+    if (io.clock.monotonic() - shownAtMs < SHOWN_EVERY_MS) continue;
+    shownAtMs = io.clock.monotonic();
+    printer.note(fetchProgress(fetch));
+  }
+  return fetch;
+}
+
+export function isEnded({ state }: FetchDocument): boolean {
+  return state !== "queued" && state !== "running";
+}
+
+/** Why it did not succeed. */
+export function fetchFailure({ model, state, code, error }: FetchDocument): CourierError {
+  return new CourierError(code ?? "internal", `Cannot fetch ${model} into the mirror: ${error ?? state}`);
+}
+
+function fetchProgress({ model, state, completed_bytes, total_bytes, error }: FetchDocument): string {
+  const done = total_bytes === null ? state : `${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`;
+  return error === null ? `${model}: ${done}` : `${model}: ${done}, tried again: ${error}`;
+}
+
+function detached({ model }: FetchDocument): CourierError {
+  return new CourierError("cancelled", `Detached: gpu-server continues to fetch ${model}`, {
+    hint: "gpuctl mirror fetches shows its progress",
+  });
+}
