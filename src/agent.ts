@@ -63,6 +63,13 @@ const agentFlags = {
     )
       .choices(MIRROR_MODES)
       .default("auto" as const),
+  mirrorSource: () =>
+    flag(
+      "--mirror-source",
+      "fetch models into the mirror on the share, for the other boxes, when asked to: this machine has internet",
+    ).default(false),
+  fetchRate: () =>
+    flag("--fetch-rate <rate>", "fetch into the mirror no faster than this, such as 50MB/s").argParser(parse.rate),
   protect: () =>
     flag("--protect <pattern>", "models that no command may delete, such as phi4 or phi4:*; repeatable").argParser(
       parse.list(parseProtectedName),
@@ -239,6 +246,8 @@ function createAgentCommand() {
     .addOption(agentFlags.allowRegistry())
     .addOption(agentFlags.insecureRegistry())
     .addOption(agentFlags.mirror())
+    .addOption(agentFlags.mirrorSource())
+    .addOption(agentFlags.fetchRate())
     .addOption(agentFlags.protect())
     .addOption(agentFlags.trustedKeys())
     .addOption(agentFlags.operatorKeys())
@@ -319,6 +328,8 @@ function readSettings(options: Options): AgentSettings {
     preflight: options.preflight === "on",
     diskReserve: options.diskReserve,
     mirror: options.mirror,
+    mirrorSource: options.mirrorSource,
+    fetchRate: options.fetchRate ?? null,
     protect: options.protect ?? [],
     trustedKeys: options.trustedKeys,
     operatorKeys: options.operatorKeys,

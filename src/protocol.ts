@@ -7,6 +7,7 @@ import * as box from "./protocol/box.ts";
 import { BriefDetails, Capabilities } from "./protocol/brief_details.ts";
 import { compiledLater } from "./protocol/compiled_later.ts";
 import * as leftovers from "./protocol/disk_usage.ts";
+import { Fetch as mirrorFetch } from "./protocol/fetch.ts";
 import { absent, extra, list, maybe, object } from "./protocol/fields.ts";
 import * as keeping from "./protocol/keep_alive.ts";
 import { LIMITS as limits } from "./protocol/limits.ts";
@@ -56,6 +57,7 @@ export const Verb = z.enum([
   "cancel_job",
   "disk_usage",
   "prune",
+  "fetch_model",
 ]);
 export type Verb = z.infer<typeof Verb>;
 
@@ -77,6 +79,7 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   cancel_job: { changing: true, version: 2, model: false },
   disk_usage: { changing: false, version: 2, model: false },
   prune: { changing: true, version: 2, model: false },
+  fetch_model: { changing: true, version: 2, model: true },
 };
 
 /** The code of an error. src/base/errors.ts has the list, with the exit and HTTP status for each. */
@@ -230,6 +233,9 @@ export const RETRY_NOTE = retryNote;
 export const windowNote = noteOfWindow;
 export const windowOf = readWindow;
 
+export const Fetch = mirrorFetch;
+export type Fetch = z.infer<typeof Fetch>;
+
 /** A response in either version. Version 1 has no `version`, `command_id`, `agent`, `code`, `hint` or `job`. */
 export const Response = z.object({
   success: z.boolean(),
@@ -251,6 +257,7 @@ export const Response = z.object({
   shared_bytes: z.number().nonnegative().nullable().optional(),
   disk_usage: extra(maybe(object(leftovers.DiskUsage))),
   pruned: extra(maybe(object(leftovers.Pruned))),
+  fetch: extra(maybe(object(Fetch))),
   /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
   truncated: maybe(z.array(z.string())),
   ...signing.responseSigning,
@@ -353,6 +360,8 @@ export const State = z.object({
   waiting_commands: extra(maybe(z.int().nonnegative())),
   /** The last ones, the newest last. */
   refused: extra(maybe(list(RefusedCommand))),
+  /** Into the mirror: the active ones, and those that ended in the last hour. Missing: this agent fetches none. */
+  fetches: extra(maybe(list(Fetch))),
   ...signing.stateSigning,
 });
 export type State = z.infer<typeof State>;

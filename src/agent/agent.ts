@@ -16,6 +16,7 @@ import type { Identity } from "./presence/identity.ts";
 import type { NameWait } from "./presence/name_wait.ts";
 import type { StatePublisher } from "./presence/state_publisher.ts";
 import type { StatusLine } from "./presence/status_line.ts";
+import type { Fetches } from "./pulls/fetches/fetches.ts";
 import type { Jobs } from "./pulls/jobs.ts";
 
 /** Work that goes on until the signal aborts; never rejects. */
@@ -35,6 +36,8 @@ export interface AgentDeps {
   readonly intake: Intake;
   readonly worker: Worker;
   readonly jobs: Jobs;
+  /** Null: this box brings nothing into the mirror. */
+  readonly fetches: Pick<Fetches, "start" | "close"> | null;
   readonly upkeep: LedgerUpkeep;
   /** The upkeep is one of them. */
   readonly loops: readonly Loop[];
@@ -80,7 +83,7 @@ export class Agent {
   }
 
   async #serve(signal: AbortSignal): Promise<void> {
-    const { loops, jobs, statusLine, drainFile, service, clock } = this.#deps;
+    const { loops, jobs, fetches, statusLine, drainFile, service, clock } = this.#deps;
     void clock.sleep(FIRST_LOOK_MS, signal).then(() => !signal.aborted && service.ready());
     statusLine.show();
     drainFile?.clear();
@@ -90,6 +93,7 @@ export class Agent {
     const until = AbortSignal.any([signal, ended.signal]);
     const looped = Promise.all(loops.map(async (loop) => await loop.run(until)));
     jobs.start();
+    fetches?.start();
     if (await this.#isAskedToLeave(signal)) await this.#leave(signal);
     ended.abort();
     // A loop that still waits for Ollama or a driver must not hold up the drain.
@@ -108,13 +112,13 @@ export class Agent {
 
   /** Empties its inbox for good: refuses what waits there and what still arrives, while senders learn that it stopped. */
   async #leave(signal: AbortSignal): Promise<void> {
-    const { identity, transport, condition, state, statusLine, intake, worker, jobs, clock, log } = this.#deps;
+    const { identity, transport, condition, state, statusLine, intake, worker, clock, log } = this.#deps;
     const { agent } = identity;
     log.info({ agent, transport: transport.description }, "Leaving this transport");
     condition.isLeaving = true;
     // Another agent can serve it.
     await intake.close("shared");
-    await jobs.close(DRAIN_MS);
+    await this.#closeWork();
     condition.phase = "stopped";
     statusLine.show();
     await state.publish();
@@ -156,7 +160,7 @@ export class Agent {
   }
 
   async #drain(): Promise<void> {
-    const { identity, transport, condition, state, statusLine, intake, worker, jobs, log } = this.#deps;
+    const { identity, transport, condition, state, statusLine, intake, worker, log } = this.#deps;
     log.info({ agent: identity.agent }, "Draining");
     if (condition.phase === "running") {
       condition.phase = "draining";
@@ -164,13 +168,19 @@ export class Agent {
       await state.publish();
     }
     await Promise.all([intake.close("own"), intake.close("shared")]);
-    await Promise.all([worker.drain(DRAIN_MS), jobs.close(DRAIN_MS)]);
+    await Promise.all([worker.drain(DRAIN_MS), this.#closeWork()]);
     condition.phase = "stopped";
     statusLine.show();
     await state.publish();
     state.close();
     await transport.close();
     log.info({ agent: identity.agent }, "Stopped");
+  }
+
+  /** It goes on at the next start. */
+  async #closeWork(): Promise<void> {
+    const { jobs, fetches } = this.#deps;
+    await Promise.all([jobs.close(DRAIN_MS), fetches?.close(DRAIN_MS)]);
   }
 
   async #untilReachable(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {

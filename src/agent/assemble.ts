@@ -48,6 +48,8 @@ import { StateDocument } from "./presence/state_document.ts";
 import { StatePublisher } from "./presence/state_publisher.ts";
 import { StatusLine } from "./presence/status_line.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
+import { Fetches } from "./pulls/fetches/fetches.ts";
+import type { FetchSource } from "./pulls/fetches/mirror_fetch.ts";
 import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
 import { type PullWindow, PullWindows } from "./pulls/limits/pull_windows.ts";
@@ -92,6 +94,8 @@ export interface AgentParts {
   readonly registry: PreflightDeps["registry"];
   /** Where pulls find models on the share; null: nowhere. */
   readonly mirror: (Omit<SourcesDeps, "log" | "mirror" | "signed"> & { readonly mirror: Mirror }) | null;
+  /** Brings models into the mirror for the others; null: it does not. */
+  readonly mirrorSource: FetchSource | null;
   /** How much space pulls leave free on the models' disk. */
   readonly diskReserve: DiskReserve;
   /** Patterns of models that no command may delete or overwrite. */
@@ -144,6 +148,7 @@ export function assemble(parts: AgentParts): Agent {
     intake: commands.intake,
     worker: commands.worker,
     jobs: work.jobs,
+    fetches: work.fetches,
     upkeep,
     loops: [presence, work.monitor, work.box, work.left, sweeping, upkeep, ...assembleTrustLoops(parts, common)],
     metricsFile: reporting.metricsFile,
@@ -218,7 +223,9 @@ function assembleWork(parts: AgentParts, common: Common) {
     log,
   });
   const left = new LeftHelpers({ ollama, pulls, jobs, clock });
-  return { monitor, box, jobs, models, registries, preflight, protection, left };
+  const { mirrorSource: source } = parts;
+  const fetches = source === null ? null : new Fetches({ source, ledger, changes, clock, log });
+  return { monitor, box, jobs, fetches, models, registries, preflight, protection, left };
 }
 type Work = ReturnType<typeof assembleWork>;
 
@@ -234,11 +241,11 @@ function assembleMirror(
 }
 
 /** The parts that show the agent's condition: to the share, and to the service manager. */
-function assembleReporting(parts: AgentParts, { outage, condition }: Common, { monitor, box, jobs }: Work) {
+function assembleReporting(parts: AgentParts, { outage, condition }: Common, { monitor, box, jobs, fetches }: Work) {
   const { identity, transport, key, bootFile: file, service, clock, log } = parts;
   const { agent } = identity;
   const activity = new Activity(clock);
-  const document = new StateDocument({ about: parts, condition, activity, monitor, jobs, box });
+  const document = new StateDocument({ about: parts, condition, activity, monitor, jobs, fetches, box });
   const boots = new BootCounter({ agent, key, document, file, transport, log });
   const statusLine = new StatusLine({ agent, service, transport, outage, condition, monitor, jobs });
   const name = new NameWait({ identity, key, transport, condition, statusLine, service, clock, log });
@@ -254,12 +261,13 @@ type Reporting = ReturnType<typeof assembleReporting>;
 function assembleCommands(
   { identity, key, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
   { keys, shareTime, outage, condition }: Common,
-  { jobs, monitor, models, registries, preflight, protection }: Work,
+  { jobs, fetches, monitor, models, registries, preflight, protection }: Work,
   { activity, state }: Reporting,
 ) {
   const late = new LateCommands({ jobs, ledger, log });
   const verbs = new Verbs({
     jobs,
+    fetches,
     ollama,
     monitor,
     models,
@@ -301,9 +309,14 @@ function assembleTrustLoops(parts: AgentParts, { keys, roster, shareTime, change
   ];
 }
 
-function assembleUpkeep({ ledger, transport, clock, log }: AgentParts, common: Common, { jobs }: Work): LedgerUpkeep {
+function assembleUpkeep(
+  { ledger, transport, clock, log }: AgentParts,
+  common: Common,
+  { jobs, fetches }: Work,
+): LedgerUpkeep {
   const { changes, heartbeat } = common;
-  return new LedgerUpkeep({ ledger, transport, jobs, changes, heartbeat, clock, log });
+  const kept = fetches === null ? [jobs] : [jobs, fetches];
+  return new LedgerUpkeep({ ledger, transport, kept, changes, heartbeat, clock, log });
 }
 
 function assemblePresence(

@@ -13,6 +13,7 @@ import type { Labels } from "../protocol.ts";
 import { sharePath } from "../transport/address.ts";
 import { mirrorGuard } from "../transport/mirror/guard.ts";
 import { Mirror } from "../transport/mirror/mirror.ts";
+import { RegistrySource } from "../transport/mirror/registry_source.ts";
 import type { Transport } from "../transport.ts";
 import { ensureKey, keyPath, readKey } from "../trust/key_file.ts";
 import type { SigningKey } from "../trust/keys.ts";
@@ -27,6 +28,7 @@ import { DrainFile } from "./presence/drain_file.ts";
 import { agentName, openStateDir, readInstance } from "./presence/identity.ts";
 import type { ServingMode } from "./presence/shared_inbox.ts";
 import type { PullLimits } from "./pulls/attempts.ts";
+import { MirrorSource } from "./pulls/fetches/mirror_source.ts";
 import { HostNames } from "./pulls/host_names.ts";
 import type { PullWindow } from "./pulls/limits/pull_windows.ts";
 import type { MirrorMode } from "./pulls/mirror/sources.ts";
@@ -51,6 +53,9 @@ export interface AgentSettings {
   readonly preflight: boolean;
   /** Whether pulls use the models on the share. */
   readonly mirror: MirrorMode;
+  /** Whether it fetches models into the mirror, and at most how fast in bytes per second. */
+  readonly mirrorSource: boolean;
+  readonly fetchRate: number | null;
   /** Such as `5%` or `20GB`; undefined: the default. */
   readonly diskReserve: string | undefined;
   /** Patterns of models that no command may delete or overwrite. */
@@ -110,10 +115,9 @@ function agentParts(
   settings: AgentSettings,
   { transport, ledger, service, log }: Pick<AgentParts, "transport" | "ledger" | "service" | "log">,
 ): AgentParts {
-  const { ollamaUrl, insecureRegistries, stallMs, diskReserve } = settings;
+  const { ollamaUrl, allowedRegistries: allowed, insecureRegistries, stallMs, diskReserve } = settings;
   const startedAt = isoTime(systemClock.now());
   const agent = agentName(settings.name);
-  const { allowedRegistries: allowed } = settings;
   const registries = new AllowedRegistries({ agent, allowed, insecure: insecureRegistries });
   return {
     identity: { agent, instance: readInstance(settings.stateDir), host: hostname(), startedAt },
@@ -126,6 +130,7 @@ function agentParts(
     registries,
     registry: settings.preflight ? new Registry({ registries }) : null,
     mirror: mirrorOf(settings, new Registry({ registries })),
+    mirrorSource: sourceOf(settings, registries),
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     ...signatureSettings(settings),
@@ -153,6 +158,21 @@ function mirrorOf({ mirror: mode, address }: AgentSettings, registry: Registry):
   if (share !== null) return { mode, mirror: new Mirror(share, mirrorGuard(systemClock)), registry };
   throw new CourierError("invalid", `Cannot use --mirror only with ${address}: the mirror is a folder of a share`, {
     hint: "Use --share, or --mirror off",
+  });
+}
+
+function sourceOf(
+  { mirrorSource, fetchRate: bytesPerSecond, address }: AgentSettings,
+  registries: AllowedRegistries,
+): AgentParts["mirrorSource"] {
+  if (!mirrorSource) return null;
+  const share = sharePath(address);
+  if (share !== null) {
+    const source = new RegistrySource({ registries });
+    return new MirrorSource({ mirror: new Mirror(share), source, bytesPerSecond, clock: systemClock });
+  }
+  throw new CourierError("invalid", `Cannot use --mirror-source with ${address}: the mirror is a folder of a share`, {
+    hint: "Use --share, or omit --mirror-source",
   });
 }
 

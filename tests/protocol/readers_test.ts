@@ -55,7 +55,7 @@ describe("null counts as missing where a field may be missing", () => {
 
   test("in a state", () => {
     const outcomes = nulled(State, sampleDocument("v2/state.json"));
-    const rare = ["protected", "shared_inbox_only", "waiting_commands", "refused"];
+    const rare = ["protected", "shared_inbox_only", "waiting_commands", "refused", "fetches"];
     const signing = ["requires_signatures", "key", "boot", "published_at_ms", "foreign_states", "signature"];
     const missing = ["reading_only", "labels", "platform", ...rare, ...signing];
     expect(Object.keys(outcomes).filter((field) => outcomes[field] === "missing")).toEqual(missing);

@@ -19,6 +19,7 @@ export type Result = Pick<
   | "shared_bytes"
   | "disk_usage"
   | "pruned"
+  | "fetch"
   | "truncated"
 >;
 

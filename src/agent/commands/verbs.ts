@@ -17,6 +17,7 @@ import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
 import type { Ollama } from "../ollama/ollama.ts";
 import { OllamaError } from "../ollama/ollama_error.ts";
+import type { Fetches } from "../pulls/fetches/fetches.ts";
 import type { Jobs } from "../pulls/jobs.ts";
 import type { Preflight } from "../pulls/preflight.ts";
 import { firstThatFit } from "./cut_lists.ts";
@@ -27,6 +28,8 @@ import type { VerifiedCommand } from "./verify.ts";
 
 export interface VerbsDeps {
   readonly jobs: Jobs;
+  /** Null: this box brings nothing into the mirror. */
+  readonly fetches: Pick<Fetches, "fetch" | "has" | "cancel"> | null;
   readonly ollama: Pick<Ollama, "deleteModel" | "showModel" | "copyModel" | "loadModel" | "unloadModel">;
   readonly monitor: OllamaMonitor;
   readonly models: ModelsFolder;
@@ -69,12 +72,10 @@ const HANDLERS: Record<Verb, Handler> = {
   copy_model: async (command, context) => await copyModel(requireModel(command), destinationOf(command), context),
   load_model: async (command, context) => await loadModel(requireModel(command), keepAliveOf(command), context),
   unload_model: async (command, context) => await unloadModel(requireModel(command), context),
-  cancel_job: async (command, { jobs }) => {
-    const job = await jobs.cancelJob(jobIdOf(command));
-    return { message: `Cancelled pulling model ${job.model}`, job };
-  },
+  cancel_job: async (command, context) => await cancelJob(jobIdOf(command), context),
   disk_usage: async (_, context) => await showDisk(context),
   prune: async (command, context) => await pruneDisk(command.arguments, context),
+  fetch_model: (command, context) => fetchModel(requireModel(command), context),
 };
 
 export class Verbs {
@@ -114,6 +115,7 @@ function deedOf({ verb, model, arguments: given }: AcceptedCommand): string {
     cancel_job: `cancel the job ${String(given["job_id"])}`,
     disk_usage: "show what is on the disk",
     prune: "remove what is left over",
+    fetch_model: `fetch ${name} into the mirror`,
   };
   return deeds[verb];
 }
@@ -148,6 +150,28 @@ async function pullModel(model: string, command: AcceptedCommand, context: VerbC
     message: `Started pulling model ${model}`,
     job: jobs.pull(model, { force, now, foreseen, askedAtMs, resumedSinceMs, requestedBy: command.requestedBy }),
   };
+}
+
+/** A job, or a fetch into the mirror: ids of both are unique. */
+async function cancelJob(id: string, { jobs, fetches }: VerbContext): Promise<Result> {
+  if (fetches?.has(id) === true) {
+    const fetch = await fetches.cancel(id);
+    return { message: `Cancelled fetching model ${fetch.model} into the mirror`, fetch };
+  }
+  const job = await jobs.cancelJob(id);
+  return { message: `Cancelled pulling model ${job.model}`, job };
+}
+
+/** Starts a fetch into the mirror, or joins the one under way. */
+function fetchModel(model: string, { fetches, registries, resumedSinceMs }: VerbContext): Result {
+  if (fetches === null) {
+    throw new CourierError("forbidden", `Cannot fetch ${JSON.stringify(model)}: this box is no source of the mirror`, {
+      hint: "Ask a box whose agent runs with --mirror-source, or gpu-server with --mirror",
+    });
+  }
+  registries.requireAllowed(model);
+  const fetch = fetches.fetch(model, resumedSinceMs);
+  return { message: `Started fetching model ${model} into the mirror`, fetch };
 }
 
 async function copyModel(model: string, destination: string, context: VerbContext): Promise<Result> {

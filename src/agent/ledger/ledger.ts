@@ -20,7 +20,7 @@ interface Signed {
 
 type NewEntry = LedgerEntry & { readonly signed: Signed | null };
 
-/** A job, as its owner wrote it. */
+/** A job or a fetch, as its owner wrote it. */
 export interface KeptDocument {
   readonly id: string;
   readonly document: string;
@@ -33,6 +33,7 @@ export interface KeptDocument {
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS commands (key TEXT PRIMARY KEY, response TEXT, noted_at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS fetches (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS replacement (began_at_ms INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS changes (key TEXT PRIMARY KEY, asked_at_ms REAL NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS signed (key TEXT PRIMARY KEY, box_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
@@ -41,6 +42,11 @@ const SCHEMA = `
 const NOTE = `
   INSERT INTO commands (key, response, noted_at_ms) VALUES (?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET response = excluded.response WHERE response IS NULL`;
+const KEEP = (table: "jobs" | "fetches"): string =>
+  `INSERT INTO ${table} (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document`;
+const FORGET = (table: "jobs" | "fetches", end: string): string =>
+  `DELETE FROM ${table} WHERE document ->> '${end}' IS NOT NULL AND rowid NOT IN
+    (SELECT rowid FROM ${table} ORDER BY document ->> '${end}' DESC LIMIT ?)`;
 /** Refusals beyond it are not kept while the ledger cannot be written. */
 const UNRECORDED = 1_000;
 /** Longer than the longest validity of a command (24 h), with the claim's 24 h on top. */
@@ -191,8 +197,17 @@ export class Ledger {
 
   /** The documents of all jobs that are kept, oldest first; none when they cannot be read, as `trouble` then shows. */
   jobs(): readonly KeptDocument[] {
+    return this.#documents("jobs");
+  }
+
+  /** As `jobs()`, of fetches into the mirror. */
+  fetches(): readonly KeptDocument[] {
+    return this.#documents("fetches");
+  }
+
+  #documents(table: "jobs" | "fetches"): readonly KeptDocument[] {
     try {
-      return this.#use((db) => db.query<KeptDocument, []>("SELECT id, document FROM jobs ORDER BY rowid").all());
+      return this.#use((db) => db.query<KeptDocument, []>(`SELECT id, document FROM ${table} ORDER BY rowid`).all());
     } catch (error) {
       if (this.#trouble === null) throw error;
       return [];
@@ -205,11 +220,12 @@ export class Ledger {
    * @throws CourierError `trouble`: it is not saved
    */
   keepJob(id: string, document: string): void {
-    this.#write(
-      "INSERT INTO jobs (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
-      id,
-      document,
-    );
+    this.#write(KEEP("jobs"), id, document);
+  }
+
+  /** As `keepJob()`; `sweep()` reads its `finished_at`. */
+  keepFetch(id: string, document: string): void {
+    this.#write(KEEP("fetches"), id, document);
   }
 
   /**
@@ -228,11 +244,8 @@ export class Ledger {
       );
       this.#write("DELETE FROM signed WHERE key NOT IN (SELECT key FROM commands)");
       this.#write("DELETE FROM changes WHERE asked_at_ms < ?", nowMs - KEEP_MS);
-      this.#write(
-        `DELETE FROM jobs WHERE document ->> 'ended_at' IS NOT NULL AND rowid NOT IN
-          (SELECT rowid FROM jobs ORDER BY document ->> 'ended_at' DESC LIMIT ?)`,
-        LIMITS.endedJobsKept,
-      );
+      this.#write(FORGET("jobs", "ended_at"), LIMITS.endedJobsKept);
+      this.#write(FORGET("fetches", "finished_at"), LIMITS.endedJobsKept);
     } catch (error) {
       this.#fail(error);
     }

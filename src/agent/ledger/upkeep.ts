@@ -7,7 +7,8 @@ export interface LedgerUpkeepDeps {
   readonly ledger: Pick<Ledger, "trouble" | "recover" | "sweep">;
   /** Entries are dated by its clock: the box's may be wrong. */
   readonly transport: { now(): number };
-  readonly jobs: { noteMissed(): void };
+  /** What could not be saved is saved again. */
+  readonly kept: readonly { noteMissed(): void }[];
   readonly changes: { notify(what: "state"): void };
   readonly heartbeat: { passed(loop: "ledger"): void };
   readonly clock: Clock;
@@ -35,13 +36,13 @@ export class LedgerUpkeep {
 
   /** Checks every 5 s, sweeps every hour; resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { ledger, transport, jobs, heartbeat, clock } = this.#deps;
+    const { ledger, transport, kept, heartbeat, clock } = this.#deps;
     for (let sweptAtMs = clock.monotonic(); ; ) {
       heartbeat.passed("ledger");
       await clock.sleep(CHECK_EVERY_MS, signal);
       if (signal.aborted) return;
       if (ledger.trouble !== null || this.#loggedTrouble !== null) this.#check();
-      if (ledger.trouble === null) jobs.noteMissed();
+      if (ledger.trouble === null) for (const each of kept) each.noteMissed();
       if (clock.monotonic() - sweptAtMs < SWEEP_EVERY_MS) continue;
       ledger.sweep(transport.now(), clock.now());
       sweptAtMs = clock.monotonic();

@@ -2,6 +2,7 @@
 import { isoTime } from "../../base/clock.ts";
 import { fittingCount } from "../../base/fitting.ts";
 import {
+  type Fetch,
   isEnded,
   type Job,
   type Labels,
@@ -47,6 +48,8 @@ export interface StateDocumentDeps {
     readonly running: readonly RunningModel[];
   };
   readonly jobs: { list(): readonly Job[] };
+  /** Null: this box brings nothing into the mirror. */
+  readonly fetches: { list(): readonly Fetch[] } | null;
   readonly box: {
     readonly disk: State["disk"];
     readonly gpus: readonly State["gpus"][number][];
@@ -120,7 +123,7 @@ function processFields({ identity, agentVersion }: StateDocumentDeps["about"]) {
 }
 
 /** The fields that most agents have no use for. */
-function rareFields({ about, activity, condition }: StateDocumentDeps): Partial<State> {
+function rareFields({ about, activity, condition, fetches }: StateDocumentDeps): Partial<State> {
   return {
     // Not as a value of `shared_inbox`: to readers of 0.1.0 it would make the whole document unreadable.
     ...(about.sharedInbox === "only" ? { shared_inbox_only: true } : {}),
@@ -129,6 +132,8 @@ function rareFields({ about, activity, condition }: StateDocumentDeps): Partial<
     ...(activity.waiting === 0 ? {} : { waiting_commands: activity.waiting }),
     ...(condition.foreignStates === 0 ? {} : { foreign_states: condition.foreignStates }),
     ...(activity.lastRefused.length === 0 ? {} : { refused: activity.lastRefused }),
+    // Also without any: it shows that this agent can fetch.
+    ...(fetches === null ? {} : { fetches: [...fetches.list()] }),
   };
 }
 

@@ -1,7 +1,8 @@
 // The verbs that a token may be limited to, and what each lets it do over HTTP.
 import type { Verb } from "../../protocol.ts";
 
-type TokenVerb = Exclude<Verb, "ping">;
+/** No route fetches on one agent: the mirror has its own. */
+type TokenVerb = Exclude<Verb, "ping" | "fetch_model">;
 
 /** Every token may ping the agents that it sees. */
 const MEANINGS: Readonly<Record<TokenVerb, string>> = {

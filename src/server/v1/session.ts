@@ -7,7 +7,7 @@ import { Instant, orNull } from "../../documents/named.ts";
 import { AgentName, Verb } from "../../protocol.ts";
 import type { Authenticator } from "../access/authenticator.ts";
 import type { Caller } from "../access/caller.ts";
-import { permissionsOf } from "../access/sessions/permissions.ts";
+import { permissionsOf, RouteVerb } from "../access/sessions/permissions.ts";
 import type { InSession, Sessions } from "../access/sessions/sessions.ts";
 import { limitBody, requireJson } from "../http/body.ts";
 import { callerOf, type Env, peerOf } from "../http/env.ts";
@@ -30,7 +30,10 @@ const may = z.boolean();
 const Permissions = z
   .object({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries() loses which keys there are
-    ...(Object.fromEntries(Verb.options.map((verb) => [verb, may])) as Record<Verb, typeof may>),
+    ...(Object.fromEntries(RouteVerb.options.map((verb) => [verb, may])) as Record<
+      (typeof RouteVerb.options)[number],
+      typeof may
+    >),
     change: may.meta({ description: "Anything at all" }),
     set_active_models: may,
     trust_agents: may,

@@ -34,6 +34,7 @@ function documentWith({ models = [], running = [], jobs = [], protect = [] }: Li
       running,
     },
     jobs: { list: () => jobs },
+    fetches: null,
     box: { disk: null, gpus: [], memory: { total_bytes: 2, available_bytes: 1 } },
   }).next(0, 0).text;
   expect(Buffer.byteLength(text)).toBeLessThanOrEqual(LIMITS.stateBytes);

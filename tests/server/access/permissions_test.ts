@@ -1,6 +1,6 @@
 // What the body of a session says that its caller may do, against what the routes let it do.
 import { expect, test } from "bun:test";
-import { Verb } from "#src/protocol.ts";
+import { RouteVerb } from "#src/server/access/sessions/permissions.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
@@ -51,5 +51,5 @@ test("what /v1/session says that a caller may do is what the routes let it do", 
     }
     expect([name, change]).toEqual([name, ["platform", "scoped", "puller"].includes(name)]);
   }
-  expect(Object.keys(REQUESTS)).toEqual(expect.arrayContaining([...Verb.options]));
+  expect(Object.keys(REQUESTS)).toEqual(expect.arrayContaining([...RouteVerb.options]));
 });

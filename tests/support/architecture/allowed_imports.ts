@@ -84,6 +84,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   // gpu-agent.
   { files: "src/agent/ledger/*.ts", may: BASE },
   { files: "src/agent/{ollama,disk}/*.ts", may: [...BASE, REGISTRY, HELPER_NAME] },
+  {
+    files: "src/agent/pulls/fetches/*.ts",
+    may: [...BASE, MIRROR, "src/agent/{ledger/ledger,ollama/text,pulls/job_progress}.ts"],
+  },
   { files: "src/agent/pulls/mirror/*.ts", may: [...BASE, MIRROR, REGISTRY, ...TRUST, ROSTER, ...agent("ollama")] },
   { files: "src/agent/pulls/limits/*.ts", may: [...BASE, MIRROR, REGISTRY, ...agent("pulls/mirror")] },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
@@ -95,7 +99,14 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST, METRICS] },
   {
     files: "src/agent/commands/*.ts",
-    may: [...SEAM, REGISTRY, PROTECTION, ...TRUST, ROSTER, ...agent("ollama disk ledger pulls models presence")],
+    may: [
+      ...SEAM,
+      REGISTRY,
+      PROTECTION,
+      ...TRUST,
+      ROSTER,
+      ...agent("ollama disk ledger pulls pulls/fetches models presence"),
+    ],
   },
   { files: "src/agent/{changes,sweeping}.ts", may: SEAM },
   { files: "src/agent/trust/*.ts", may: [...SEAM, ...TRUST, ROSTER] },
@@ -117,7 +128,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       MIRROR,
       "src/program/{*,registry/*}.ts",
       "src/agent/{changes,box,sweeping,agent,assemble}.ts",
-      ...agent("ollama disk ledger pulls pulls/mirror pulls/limits models presence commands trust"),
+      ...agent("ollama disk ledger pulls pulls/fetches pulls/mirror pulls/limits models presence commands trust"),
     ],
   },
   {

@@ -132,6 +132,7 @@ export const AGENT_OPTIONS: Omit<
     readManifest: async () => await Promise.reject(new CourierError("unavailable", "registry cannot be reached")),
   },
   mirror: null,
+  mirrorSource: null,
   diskReserve: () => 0,
   protect: [],
   metricsFile: null,
