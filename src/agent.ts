@@ -6,6 +6,7 @@ import { rememberedFileSystem } from "./agent/examine.ts";
 import { DrainFile } from "./agent/presence/drain_file.ts";
 import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
+import { parseSkippedRegistry } from "./agent/pulls/limits/limited_sources.ts";
 import { addPullWindows } from "./agent/pulls/limits/pull_windows.ts";
 import { MIRROR_MODES } from "./agent/pulls/mirror/sources.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
@@ -108,6 +109,12 @@ const agentFlags = {
       parseMetricsFile,
     ),
   maxPulls: () => flag("--max-pulls <count>", "number of pulls that run at a time").argParser(parse.count).default(1),
+  pullRate: () =>
+    flag("--pull-rate <rate>", "fetch no faster than this, all pulls together, such as 50MB/s").argParser(parse.rate),
+  pullRateSkip: () =>
+    flag("--pull-rate-skip <host>", "a registry past that rate, as it needs Ollama's own key; repeatable").argParser(
+      parse.list(parseSkippedRegistry),
+    ),
   pullWindow: () =>
     flag(
       "--pull-window <when>",
@@ -259,6 +266,8 @@ function createAgentCommand() {
     .addOption(agentFlags.diskReserve())
     .addOption(agentFlags.metricsFile())
     .addOption(agentFlags.maxPulls())
+    .addOption(agentFlags.pullRate())
+    .addOption(agentFlags.pullRateSkip())
     .addOption(agentFlags.pullWindow())
     .addOption(agentFlags.stallTimeout())
     .addOption(agentFlags.pullTimeout())
@@ -336,6 +345,8 @@ function readSettings(options: Options): AgentSettings {
     requireSignatures: options.requireSignatures,
     metricsFile: options.metricsFile,
     maxPulls: options.maxPulls,
+    pullRate: options.pullRate,
+    pullRateSkipped: options.pullRateSkip ?? [],
     pullWindows: options.pullWindow ?? [],
     stallMs: options.stallTimeout * 1000,
     pullLimits: {

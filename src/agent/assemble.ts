@@ -52,9 +52,12 @@ import { Fetches } from "./pulls/fetches/fetches.ts";
 import type { FetchSource } from "./pulls/fetches/mirror_fetch.ts";
 import type { HostNames } from "./pulls/host_names.ts";
 import { Jobs } from "./pulls/jobs.ts";
+import { LimitedSources, type LimitedSourcesDeps } from "./pulls/limits/limited_sources.ts";
 import { type PullWindow, PullWindows } from "./pulls/limits/pull_windows.ts";
+import { RateLimit } from "./pulls/limits/rate_limit.ts";
 import { LeftHelpers } from "./pulls/mirror/left_helpers.ts";
 import { MirroredOllama } from "./pulls/mirror/mirrored_ollama.ts";
+import type { BytesFinder } from "./pulls/mirror/model_bytes.ts";
 import { SignedCopies } from "./pulls/mirror/signed_copies.ts";
 import { Sources, type SourcesDeps } from "./pulls/mirror/sources.ts";
 import { Preflight, type PreflightDeps } from "./pulls/preflight.ts";
@@ -96,6 +99,8 @@ export interface AgentParts {
   readonly mirror: (Omit<SourcesDeps, "log" | "mirror" | "signed"> & { readonly mirror: Mirror }) | null;
   /** Brings models into the mirror for the others; null: it does not. */
   readonly mirrorSource: FetchSource | null;
+  /** The most that all pulls together may fetch, and how; null: as fast as it goes. */
+  readonly pullRate: PullRate | null;
   /** How much space pulls leave free on the models' disk. */
   readonly diskReserve: DiskReserve;
   /** Patterns of models that no command may delete or overwrite. */
@@ -199,7 +204,7 @@ function assembleWork(parts: AgentParts, common: Common) {
   const { changes, heartbeat } = common;
   const sources = mirror === null ? null : assembleMirror(mirror, parts, common);
   const registry = parts.registry === null ? null : (sources ?? parts.registry);
-  const pulls = new MirroredOllama({ ollama, sources, log });
+  const pulls = new MirroredOllama({ ollama, sources: limitedBy(parts.pullRate, sources, clock), log });
   const monitor = new OllamaMonitor({ ollama, clock, log, changes, heartbeat });
   const models = new ModelsFolder({ modelsDir: parts.modelsDir, listing: monitor, clock, log });
   const box = new Box({ models, changes, clock, nvidiaSmi: Bun.which("nvidia-smi"), meminfo: "/proc/meminfo" });
@@ -228,6 +233,15 @@ function assembleWork(parts: AgentParts, common: Common) {
   return { monitor, box, jobs, fetches, models, registries, preflight, protection, left };
 }
 type Work = ReturnType<typeof assembleWork>;
+
+interface PullRate extends Omit<LimitedSourcesDeps, "sources" | "limit"> {
+  readonly bytesPerSecond: number;
+}
+
+function limitedBy(rate: PullRate | null, sources: Sources | null, clock: Clock): BytesFinder | null {
+  if (rate === null) return sources;
+  return new LimitedSources({ ...rate, sources, limit: new RateLimit(rate.bytesPerSecond, clock) });
+}
 
 function assembleMirror(
   given: NonNullable<AgentParts["mirror"]>,

@@ -51,6 +51,10 @@ export interface AgentSettings {
   readonly insecureRegistries: readonly string[];
   /** False: pulls begin without asking the registry how large they are. */
   readonly preflight: boolean;
+  /** The most that all pulls together may fetch, in bytes per second; undefined: as fast as it goes. */
+  readonly pullRate: number | undefined;
+  /** Pulls from these registries go past that rate. */
+  readonly pullRateSkipped: readonly string[];
   /** Whether pulls use the models on the share. */
   readonly mirror: MirrorMode;
   /** Whether it fetches models into the mirror, and at most how fast in bytes per second. */
@@ -131,6 +135,7 @@ function agentParts(
     registry: settings.preflight ? new Registry({ registries }) : null,
     mirror: mirrorOf(settings, new Registry({ registries })),
     mirrorSource: sourceOf(settings, registries),
+    ...limitsOfPulls(settings, registries),
     diskReserve: diskReserve === undefined ? defaultReserve : parseDiskReserve(diskReserve),
     protect: settings.protect,
     ...signatureSettings(settings),
@@ -139,7 +144,6 @@ function agentParts(
     drainFile: new DrainFile(settings.stateDir, systemClock),
     metricsFile: settings.metricsFile ?? null,
     maxPulls: settings.maxPulls,
-    pullWindows: settings.pullWindows,
     pullLimits: settings.pullLimits,
     hostNames: new HostNames(insecureRegistries),
     sharedInbox: transport.hasSharedInbox ? settings.sharedInbox : "off",
@@ -150,6 +154,15 @@ function agentParts(
     clock: systemClock,
     log,
   };
+}
+
+/** The limits of pulls in time and rate. */
+function limitsOfPulls(
+  { pullRate: bytesPerSecond, pullRateSkipped: skipped, pullWindows }: AgentSettings,
+  registries: AllowedRegistries,
+): Pick<AgentParts, "pullRate" | "pullWindows"> {
+  const registry = new RegistrySource({ registries });
+  return { pullWindows, pullRate: bytesPerSecond === undefined ? null : { bytesPerSecond, skipped, registry } };
 }
 
 function mirrorOf({ mirror: mode, address }: AgentSettings, registry: Registry): AgentParts["mirror"] {

@@ -49,6 +49,29 @@ test("the environment of version 0.1.0 still sets --pull-timeout", async () => {
   expect((await partsOf()).pullLimits.pullTimeoutMs).toBe(7_000);
 });
 
+test("--pull-rate and --pull-rate-skip hold back the pulls of a box, --pull-window may be repeated", async () => {
+  const limits = ["--pull-rate", "50MB/s", "--pull-rate-skip", "registry.example:443,other:5000"];
+  const { pullRate, pullWindows } = await partsOf(
+    ...limits,
+    "--pull-window",
+    "Fri 20:00-06:00",
+    "--pull-window",
+    "1:00-2:00",
+  );
+  expect(pullRate).toMatchObject({ bytesPerSecond: 50e6, skipped: ["registry.example", "other:5000"] });
+  expect(pullWindows.map(({ startMinutes }) => startMinutes)).toEqual([1200, 60]);
+  expect(await partsOf()).toMatchObject({ pullRate: null, pullWindows: [] });
+});
+
+test("the variable of --pull-window takes several windows", async () => {
+  process.env["GPU_COURIER_PULL_WINDOW"] = "Mon,Wed 20:00-06:00,TZ=Europe/Berlin Sat,Sun 00:00-24:00";
+  try {
+    expect((await partsOf()).pullWindows.length).toBe(2);
+  } finally {
+    delete process.env["GPU_COURIER_PULL_WINDOW"];
+  }
+});
+
 test("--label may be repeated, and separated by commas as in the environment", async () => {
   const { labels } = await partsOf("--label", "site=berlin,rack=b/12", "--label", "owner=vision");
   expect(labels).toEqual({ site: "berlin", rack: "b/12", owner: "vision" });

@@ -65,12 +65,13 @@ export class RegistrySource {
     }
   }
 
-  /** The bytes of a blob from this one on. @throws CourierError as `readManifest`, also when it ends too early */
+  /** The bytes of a blob from this one on, up to and not including `to`; a registry may send more. @throws CourierError as `readManifest`, also when it ends too early */
   async *readBlob(
     name: ModelName,
     { digest, bytes }: Layer,
     from: number,
     signal: AbortSignal,
+    to = bytes,
   ): AsyncGenerator<Uint8Array> {
     this.#registries.requireAllowed(formatModelName(name));
     const silence = new Silence(this.#silenceMs, signal);
@@ -78,7 +79,7 @@ export class RegistrySource {
       const url = this.#address(name, `blobs/${digest}`);
       const mayLeadTo = async (next: URL): Promise<boolean> => await this.#storage.mayHave(url, next);
       // Bytes that were compressed on the way could not be asked for by ranges.
-      const headers = { range: `bytes=${from}-${bytes - 1}`, "accept-encoding": "identity" };
+      const headers = { range: `bytes=${from}-${to - 1}`, "accept-encoding": "identity" };
       const response = await this.#ask(name, { url, headers, mayLeadTo }, silence);
       // Without ranges it sends all of it.
       let skipped = response.status === 206 ? from : 0;

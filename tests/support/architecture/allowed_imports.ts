@@ -139,7 +139,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/{*,registry/*}.ts",
       ADDRESS,
       OPEN,
-      "src/agent/{run,doctor,examine,verify_release,pulls/mirror/sources,pulls/limits/pull_windows}.ts",
+      "src/agent/{run,doctor,examine,verify_release,pulls/mirror/sources,pulls/limits/{limited_sources,pull_windows}}.ts",
       "src/agent/{presence/{drain_file,identity,labels},trust/share_time_file}.ts",
     ],
   },

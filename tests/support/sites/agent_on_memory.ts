@@ -143,6 +143,7 @@ export const AGENT_OPTIONS: Omit<
   shareTimeFile: { exists: () => true, read: () => null, write: () => undefined },
   maxPulls: 1,
   pullWindows: [],
+  pullRate: null,
   pullLimits: { pullTimeoutMs: 86_400_000, registryTimeoutMs: 86_400_000, saveIntervalMs: 300_000 },
   hostNames: { isMissing: async () => await Promise.resolve(false) },
   service: noServiceManager,

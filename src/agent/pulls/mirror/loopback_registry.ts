@@ -26,6 +26,8 @@ export class LoopbackRegistry implements AsyncDisposable {
   readonly #repository = `${HELPER_NAMESPACE}/${randomBytes(16).toString("hex")}`;
   readonly #blobs: ReadonlyMap<string, Layer>;
 
+  #failure: CourierError | undefined;
+
   constructor(options: LoopbackRegistryOptions) {
     this.#options = options;
     this.#blobs = new Map(options.model.layers.map((layer) => [layer.digest, layer]));
@@ -36,6 +38,11 @@ export class LoopbackRegistry implements AsyncDisposable {
       idleTimeout: 0,
       fetch: async (request) => await this.#answer(request),
     });
+  }
+
+  /** Why bytes could not be read, the last time that they could not. */
+  get failure(): CourierError | undefined {
+    return this.#failure;
   }
 
   /** The name under which Ollama can pull the model: a helper name. */
@@ -126,6 +133,7 @@ export class LoopbackRegistry implements AsyncDisposable {
   #failed(error: unknown): CourierError {
     const failure = asCourierError(error);
     const { code, message: reason } = failure;
+    this.#failure = failure;
     this.#options.log.warn({ code, reason }, `Cannot read ${this.#options.model.place.name}`);
     return failure;
   }

@@ -39,7 +39,7 @@ export class MirroredOllama {
    */
   async pullModel(model: string, options: PullOptions = {}): Promise<void> {
     const { ollama, sources } = this.#deps;
-    const bytes = (await sources?.bytesOf(model)) ?? null;
+    const bytes = (await sources?.bytesOf(model, options.signal)) ?? null;
     this.#underWay += 1;
     try {
       if (bytes === null) await ollama.pullModel(model, options);
@@ -72,7 +72,7 @@ export class MirroredOllama {
     try {
       await ollama.pullModel(model, { ...options, from: helper });
     } catch (error) {
-      throw inOwnWords(model, helper, bytes.place, error);
+      throw readingFailure(model, error, registry.failure) ?? inOwnWords(model, helper, bytes.place, error);
     }
     // It is complete. After a crash another program may have had the port, and may have sent something else.
     const listed = (await ollama.listHelpers(options.signal)).find(({ name }) => sameModel(name, helper));
@@ -105,6 +105,15 @@ function bare(digest: string): string {
 
 function requireWanted(model: string, signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new CourierError("cancelled", `Cannot pull ${JSON.stringify(model)}: cancelled`);
+}
+
+/** Why the bytes could not be read, when that is why Ollama failed: it only sees that its registry did not send them. */
+function readingFailure(model: string, error: unknown, failure: CourierError | undefined): CourierError | undefined {
+  if (failure === undefined || !(error instanceof CourierError)) return undefined;
+  const isOfRegistry = ["unavailable", "internal", "not_found"].includes(error.code) && retryOf(error) !== "once";
+  if (!isOfRegistry) return undefined;
+  const { code, message, hint } = failure;
+  return new PullFailure(code, `Cannot pull ${JSON.stringify(model)}: ${message}`, { retry: retryOf(failure), hint });
 }
 
 /** Without the helper name; and wrong bytes stay wrong, unlike those that a network has changed. */

@@ -30,5 +30,5 @@ export interface Place {
 /** Finds the bytes of a model; null: Ollama asks the registry itself. */
 export interface BytesFinder {
   /** @throws CourierError when the pull must not, or cannot, go to the registry instead */
-  bytesOf(model: string): Promise<ModelBytes | null>;
+  bytesOf(model: string, signal?: AbortSignal): Promise<ModelBytes | null>;
 }

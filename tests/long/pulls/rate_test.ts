@@ -1,0 +1,47 @@
+// A box's rate in real time: several pulls, each with as many connections as Ollama opens, together keep to it.
+import { expect, test } from "bun:test";
+import { Registry } from "#sim/registry/registry.ts";
+import { LoopbackRegistry } from "#src/agent/pulls/mirror/loopback_registry.ts";
+import { silentLog } from "#src/base/log.ts";
+import { limitedTo } from "#tests/agent/pulls/limits/limited_box.ts";
+
+const MB = 1_000_000;
+const SIZE = 256 * MB;
+const PARTS = 16;
+
+test.each([1, 8, 50])(
+  "two pulls with 16 connections each keep to %d MB/s together, within 5 percent over 6 s",
+  async (megabytes) => {
+    const rate = megabytes * MB;
+    const registry = await Registry.start();
+    await using stack = new AsyncDisposableStack();
+    stack.defer(async () => await registry.stop());
+    const sources = limitedTo(rate, registry);
+    const left = new AbortController();
+    let bytes = 0;
+    const readings: Promise<void>[] = [];
+    const read = async (url: string, part: number): Promise<void> => {
+      const range = `bytes=${(part * SIZE) / PARTS}-${((part + 1) * SIZE) / PARTS - 1}`;
+      const response = await fetch(url, { headers: { range }, signal: left.signal });
+      for await (const chunk of response.body ?? []) bytes += chunk.byteLength;
+    };
+    for (const model of ["one", "two"]) {
+      const found = await sources.bytesOf(registry.offer(model, { layers: [SIZE] }));
+      if (found === null) throw new Error("Not limited");
+      const loopback = stack.use(new LoopbackRegistry({ model: found, log: silentLog }));
+      const [host, namespace, name] = loopback.modelName.replace(":latest", "").split("/");
+      const url = `http://${host}/v2/${namespace}/${name}/blobs/${registry.digests(model)[0]}`;
+      for (let part = 0; part < PARTS; part++) readings.push(read(url, part));
+    }
+    await Bun.sleep(1000);
+    const [beganAtMs, before] = [performance.now(), bytes];
+    await Bun.sleep(6000);
+    const measured = ((bytes - before) * 1000) / (performance.now() - beganAtMs);
+    left.abort();
+    await Promise.allSettled(readings);
+    process.stdout.write(
+      `| ${megabytes} MB/s | ${(measured / MB).toFixed(2)} MB/s in 6 s over ${readings.length} connections |\n`,
+    );
+    expect(measured).toBeWithin(rate * 0.95, rate * 1.05);
+  },
+);
