@@ -8,7 +8,7 @@ import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { parseSkippedRegistry } from "./agent/pulls/limits/limited_sources.ts";
 import { addPullWindows } from "./agent/pulls/limits/pull_windows.ts";
-import { MIRROR_MODES } from "./agent/pulls/mirror/sources.ts";
+import { mirrorFlags, mirrorSettings } from "./agent/pulls/mirror/flags.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { ShareTimeFile } from "./agent/trust/share_time_file.ts";
 import { RELEASE_KEYS, verifyRelease } from "./agent/verify_release.ts";
@@ -57,13 +57,6 @@ const agentFlags = {
     flag("--insecure-registry <host:port>", "a registry without TLS that pulls may use too; repeatable").argParser(
       parse.list(parseInsecureRegistry),
     ),
-  mirror: () =>
-    flag(
-      "--mirror <how>",
-      "models on the share: auto (if current, or if the registry is away), only (no registry), off",
-    )
-      .choices(MIRROR_MODES)
-      .default("auto" as const),
   mirrorSource: () =>
     flag(
       "--mirror-source",
@@ -244,7 +237,8 @@ function addVerifyRelease(program: ReturnType<typeof createAgentCommand>): void 
     });
 }
 
-function createAgentCommand() {
+/** The flags about the box and its models. */
+function createBoxCommand() {
   return programCommand("gpu-agent", "Run the commands from the share on this machine's Ollama.")
     .addOption(agentFlags.name())
     .addOption(agentFlags.label())
@@ -252,10 +246,18 @@ function createAgentCommand() {
     .addOption(agentFlags.models())
     .addOption(agentFlags.allowRegistry())
     .addOption(agentFlags.insecureRegistry())
-    .addOption(agentFlags.mirror())
+    .addOption(mirrorFlags.mode())
+    .addOption(mirrorFlags.folder())
+    .addOption(mirrorFlags.url())
+    .addOption(mirrorFlags.tokenFile())
+    .addOption(mirrorFlags.ca())
     .addOption(agentFlags.mirrorSource())
     .addOption(agentFlags.fetchRate())
-    .addOption(agentFlags.protect())
+    .addOption(agentFlags.protect());
+}
+
+function createAgentCommand() {
+  return createBoxCommand()
     .addOption(agentFlags.trustedKeys())
     .addOption(agentFlags.operatorKeys())
     .addOption(agentFlags.requireSignatures())
@@ -336,7 +338,7 @@ function readSettings(options: Options): AgentSettings {
     insecureRegistries: options.insecureRegistry ?? [],
     preflight: options.preflight === "on",
     diskReserve: options.diskReserve,
-    mirror: options.mirror,
+    mirror: mirrorSettings(options),
     mirrorSource: options.mirrorSource,
     fetchRate: options.fetchRate ?? null,
     protect: options.protect ?? [],

@@ -7,7 +7,6 @@ import { signOfLifeMs } from "./base/sightings.ts";
 import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_lists.ts";
 import {
-  explained,
   type PruneChoices,
   pruneArguments,
   prunedOf,
@@ -381,4 +380,13 @@ export class Courier {
 function legacyPull(agent: string, model: string): Job {
   const error = "A legacy service started this pull: its progress is unknown";
   return { ...newPull(null, agent, model), state: "running", code: "unimplemented", error };
+}
+
+/** An older agent only says that it does not know the verb. */
+function explained(agent: string, error: CourierError): CourierError {
+  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
+  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
+    hint: `Install this release of gpu-agent on ${agent}`,
+    cause: error,
+  });
 }

@@ -29,7 +29,7 @@ import { seenState } from "./server/fleet/seen_state.ts";
 import { guardFlags } from "./server/http/guard/flags.ts";
 import { MAX_LISTENERS } from "./server/limits/listeners.ts";
 import { chosenDesired, desiredFlags } from "./server/models/desired/flags.ts";
-import { mirrorFlags, mirrorSettings } from "./server/models/mirror/flags.ts";
+import { mirrorFlags, mirrorSettings, servedFolder } from "./server/models/mirror/flags.ts";
 import { ollamaFlags } from "./server/ollama/flags.ts";
 import { readCatalog } from "./server/platform/catalog.ts";
 import { runServer } from "./server/run.ts";
@@ -222,6 +222,8 @@ function createServerCommand() {
     .addOption(desiredFlags.desired())
     .addOption(desiredFlags.desiredPrune())
     .addOption(desiredFlags.desiredMaxDeletes())
+    .addOption(mirrorFlags.serve())
+    .addOption(mirrorFlags.folder())
     .addOption(webhookFlags.webhook())
     .addOption(webhookFlags.webhookSecretFile())
     .addOption(webhookFlags.webhookCa());
@@ -290,7 +292,7 @@ async function runUntilStopped(options: Options, addresses: Addresses): Promise<
       ...consoleSettings(options),
       catalog,
       mirror,
-      ...modelSettings(options),
+      ...modelSettings(options, addresses),
       login,
       signingKey: readKey(keyPath(stateDir)),
       verifyAgents: options.verifyAgents,
@@ -318,8 +320,9 @@ function httpSettings(options: Options) {
 }
 
 /** @throws CourierError `invalid` */
-function modelSettings(options: Options) {
-  return { registries: chosenRegistries(options), desired: chosenDesired(options) };
+function modelSettings(options: Options, addresses: Addresses) {
+  const servedMirror = servedFolder(options, addresses);
+  return { registries: chosenRegistries(options), desired: chosenDesired(options), servedMirror };
 }
 
 function operatorsOf({ operatorKeys }: Options, stateDir: string) {

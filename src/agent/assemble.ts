@@ -7,7 +7,7 @@ import { Protection } from "../program/protection.ts";
 import type { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels, Platform } from "../protocol.ts";
-import type { Mirror } from "../transport/mirror/mirror.ts";
+import type { MirrorReader } from "../transport/mirror/reading/reader.ts";
 import type { Transport } from "../transport.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import type { SignatureMode } from "../trust/requirement.ts";
@@ -95,8 +95,8 @@ export interface AgentParts {
   readonly registries: Pick<AllowedRegistries, "requireAllowed">;
   /** Null: pulls begin without asking how large they are. */
   readonly registry: PreflightDeps["registry"];
-  /** Where pulls find models on the share; null: nowhere. */
-  readonly mirror: (Omit<SourcesDeps, "log" | "mirror" | "signed"> & { readonly mirror: Mirror }) | null;
+  /** Where pulls find models; null: nowhere. */
+  readonly mirror: (Omit<SourcesDeps, "log" | "mirror" | "signed"> & { readonly mirror: MirrorReader }) | null;
   /** Brings models into the mirror for the others; null: it does not. */
   readonly mirrorSource: FetchSource | null;
   /** The most that all pulls together may fetch, and how; null: as fast as it goes. */

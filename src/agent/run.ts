@@ -11,7 +11,6 @@ import { Registry } from "../program/registry/registry.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
 import { sharePath } from "../transport/address.ts";
-import { mirrorGuard } from "../transport/mirror/guard.ts";
 import { Mirror } from "../transport/mirror/mirror.ts";
 import { RegistrySource } from "../transport/mirror/registry_source.ts";
 import type { Transport } from "../transport.ts";
@@ -31,7 +30,7 @@ import type { PullLimits } from "./pulls/attempts.ts";
 import { MirrorSource } from "./pulls/fetches/mirror_source.ts";
 import { HostNames } from "./pulls/host_names.ts";
 import type { PullWindow } from "./pulls/limits/pull_windows.ts";
-import type { MirrorMode } from "./pulls/mirror/sources.ts";
+import { type MirrorSettings, openMirror } from "./pulls/mirror/open_mirror.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 
 export interface AgentSettings {
@@ -55,8 +54,8 @@ export interface AgentSettings {
   readonly pullRate: number | undefined;
   /** Pulls from these registries go past that rate. */
   readonly pullRateSkipped: readonly string[];
-  /** Whether pulls use the models on the share. */
-  readonly mirror: MirrorMode;
+  /** Whether pulls use a mirror, and where it is. */
+  readonly mirror: MirrorSettings;
   /** Whether it fetches models into the mirror, and at most how fast in bytes per second. */
   readonly mirrorSource: boolean;
   readonly fetchRate: number | null;
@@ -165,27 +164,23 @@ function limitsOfPulls(
   return { pullWindows, pullRate: bytesPerSecond === undefined ? null : { bytesPerSecond, skipped, registry } };
 }
 
-function mirrorOf({ mirror: mode, address }: AgentSettings, registry: Registry): AgentParts["mirror"] {
-  const share = sharePath(address);
-  if (mode === "off" || (mode === "auto" && share === null)) return null;
-  if (share !== null) return { mode, mirror: new Mirror(share, mirrorGuard(systemClock)), registry };
-  throw new CourierError("invalid", `Cannot use --mirror only with ${address}: the mirror is a folder of a share`, {
-    hint: "Use --share, or --mirror off",
-  });
+function mirrorOf({ mirror, address }: AgentSettings, registry: Registry): AgentParts["mirror"] {
+  const found = openMirror(mirror, address, systemClock);
+  return found === null || mirror.mode === "off" ? null : { mode: mirror.mode, mirror: found.mirror, registry };
 }
 
 function sourceOf(
-  { mirrorSource, fetchRate: bytesPerSecond, address }: AgentSettings,
+  { mirror: { folder }, mirrorSource, fetchRate: bytesPerSecond, address }: AgentSettings,
   registries: AllowedRegistries,
 ): AgentParts["mirrorSource"] {
   if (!mirrorSource) return null;
-  const share = sharePath(address);
+  const share = folder ?? sharePath(address);
   if (share !== null) {
     const source = new RegistrySource({ registries });
     return new MirrorSource({ mirror: new Mirror(share), source, bytesPerSecond, clock: systemClock });
   }
   throw new CourierError("invalid", `Cannot use --mirror-source with ${address}: the mirror is a folder of a share`, {
-    hint: "Use --share, or omit --mirror-source",
+    hint: "Name its folder with --mirror-folder, or omit --mirror-source",
   });
 }
 

@@ -47,12 +47,3 @@ function unreadable(agent: string, field: string): CourierError {
     hint: "Update gpuctl and gpu-server to the version of that agent",
   });
 }
-
-/** An older agent only says that it does not know the verb. */
-export function explained(agent: string, error: CourierError): CourierError {
-  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
-  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
-    hint: `Install this release of gpu-agent on ${agent}`,
-    cause: error,
-  });
-}

@@ -30,6 +30,7 @@ import { timeRequests } from "./metrics/timed_requests.ts";
 import { addDesiredRoute } from "./models/desired/route.ts";
 import { addFitRoutes } from "./models/fit/route.ts";
 import { addMirrorRoutes } from "./models/mirror/route.ts";
+import { mirrorFilesRoutes } from "./models/mirror_files/routes.ts";
 import { addUpdateRoutes } from "./models/updates/route.ts";
 import { ollamaRoots, ollamaRoutes } from "./ollama/routes.ts";
 import { platformRoutes } from "./platform/config_routes.ts";
@@ -114,6 +115,7 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   const withHeader = requireToken({ ...access, cookie: null });
   app.route("/", ollamaRoots());
   app.use("/agents/*", showReasons, withHeader, limitBody, requireTokenStill(services));
+  addMirrorFiles(app, services, withHeader);
   const open = [healthRoutes(services), ...(services.sessions === null ? [] : [consoleRoutes()]), docsRoutes()];
   for (const routes of open) app.route("/", routes);
   const scopes = new Scopes(services);
@@ -126,13 +128,18 @@ export function createApi(services: WholeServices, corsOrigins: readonly string[
   if (sessions !== null) addSessionRoute(app, services);
   for (const add of OF_SERVER) add(app, services);
   addMetricsRoute(app, services, servicesOf);
-  for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   addDescription(app);
   return app;
 }
 
+function addMirrorFiles(app: OpenAPIHono<Env>, services: WholeServices, withHeader: MiddlewareHandler<Env>): void {
+  app.use("/mirror/*", withHeader, limitBody, requireTokenStill(services));
+  app.route("/mirror", mirrorFilesRoutes(services));
+}
+
 /** Built once, because it takes tens of ms and needs no token. */
 function addDescription(app: OpenAPIHono<Env>): void {
+  for (const route of [...CONFIG_ROUTES, ...GPU_SERVICE_ROUTES]) app.openAPIRegistry.registerPath(route);
   let document: ReturnType<typeof renderedText> | undefined;
   app.get("/openapi.json", (context) => {
     document ??= renderedText(JSON.stringify(app.getOpenAPI31Document(aboutServer(VERSION, LICENSE))));

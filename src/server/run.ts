@@ -10,6 +10,8 @@ import { Courier } from "../courier.ts";
 import { VERSION } from "../program/flags.ts";
 import { PublishedModels, type PublishedModelsOptions } from "../program/registry/published.ts";
 import { FIRST_LOOK_MS, type ServiceManager } from "../program/service_manager.ts";
+import { Mirror } from "../transport/mirror/mirror.ts";
+import { mirrorGuard } from "../transport/mirror/reading/guard.ts";
 import { mostStatesOf, several } from "../transport/several.ts";
 import type { Transport } from "../transport.ts";
 import { Keeper } from "../trust/agents/keeper.ts";
@@ -43,6 +45,7 @@ import type { DesiredSettings } from "./models/desired/flags.ts";
 import { KeptFleet, type KeptFleetDeps } from "./models/desired/kept_fleet.ts";
 import type { MirrorSettings } from "./models/mirror/flags.ts";
 import { type MirrorParts, openMirror } from "./models/mirror/open.ts";
+import { MirrorFiles } from "./models/mirror_files/mirror_files.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import type { SetupFacts, WholeServices } from "./services.ts";
 import { ActiveModels } from "./store/active_models.ts";
@@ -97,6 +100,8 @@ export interface ServerSettings {
   readonly verifyAgents: VerifyMode | undefined;
   /** Null: events are sent nowhere. */
   readonly webhooks: WebhookSettings | null;
+  /** The folder with the mirror whose models are served; null: none are. */
+  readonly servedMirror: string | null;
   /** The paths of the file with the operators' keys, and of the roster that is kept; null: no operator is trusted. */
   readonly operators: { readonly keys: string; readonly roster: string } | null;
 }
@@ -242,12 +247,13 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
 type ModelParts = Omit<MirrorParts, "registries"> & Omit<KeptFleetDeps, "publishedModels">;
 
 /** What brings models to the boxes. */
-function openModels({ registries, desired, mirror }: ServerSettings, parts: ModelParts) {
+function openModels({ registries, desired, mirror, servedMirror }: ServerSettings, parts: ModelParts) {
   const publishedModels = new PublishedModels({ ...registries, clock: parts.clock });
   return {
     publishedModels,
     desired: new KeptFleet(desired, { ...parts, publishedModels }),
     mirror: openMirror(mirror, { ...parts, registries }),
+    mirrorFiles: servedMirror === null ? null : new MirrorFiles(new Mirror(servedMirror, mirrorGuard(parts.clock))),
   };
 }
 

@@ -30,6 +30,7 @@ import type { Measures } from "./metrics/measures.ts";
 import type { KeptFleet } from "./models/desired/kept_fleet.ts";
 import type { FleetMirror } from "./models/mirror/scoped_mirror.ts";
 import type { ServerMirror } from "./models/mirror/server_mirror.ts";
+import type { MirrorFiles } from "./models/mirror_files/mirror_files.ts";
 import type { Catalog } from "./platform/catalog.ts";
 import type { ActiveModelStore } from "./store/active_models.ts";
 import type { EndedJob, EndLog } from "./store/ended_jobs.ts";
@@ -109,6 +110,8 @@ export interface WholeServices extends Services {
   readonly webhooks: Webhooks;
   readonly mirror: ServerMirror | null;
   readonly desired: Pick<KeptFleet, "document" | "run">;
+  /** Null: no mirror is served. */
+  readonly mirrorFiles: MirrorFiles | null;
 }
 
 /** The services of the caller of a request. */

@@ -4,13 +4,13 @@ import { getCACertificates } from "node:tls";
 import { CourierError } from "../../base/errors.ts";
 import type { Waits } from "../../courier/requests.ts";
 import { VERSION } from "../../program/flags.ts";
+import { readToken } from "../../trust/token_file.ts";
 import type { ClientIo } from "../io.ts";
 import { readTextFile } from "../roster/read_file.ts";
 import type { Reached } from "../run/in_session.ts";
 import { parseServer, type ServerAddress } from "./address.ts";
 import { ServerHttp } from "./http.ts";
 import { ServerCourier } from "./server_courier.ts";
-import { readToken } from "./token_file.ts";
 
 export interface ServerOptions {
   readonly server: string;

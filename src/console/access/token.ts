@@ -2,7 +2,7 @@
 
 export interface Token {
   readonly name: string;
-  readonly role: "gp" | "viewer";
+  readonly role: keyof typeof ROLES;
   /** Null: all. */
   readonly agents: readonly string[] | null;
   /** Null: all that the role permits. */
@@ -20,6 +20,7 @@ export interface NewToken extends Token {
 export const ROLES = {
   gp: "can make changes",
   viewer: "read-only",
+  mirror: "reads the mirror",
 } as const;
 
 export function isExpired({ expires_at: end }: Token, nowMs: number): boolean {

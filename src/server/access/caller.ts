@@ -21,9 +21,9 @@ export interface Caller {
   readonly accounts?: TokenAccounts;
 }
 
-/** Whether it is held to the limits of a viewer, as everybody is who cannot change the whole fleet. */
+/** Whether it is held to the limits of a viewer, as everybody is who cannot change the whole fleet: boxes that read the mirror, too. */
 export function isHeldToLimits({ role, agents, verbs }: Caller): boolean {
-  return role === "viewer" || agents !== null || (verbs !== null && ![...verbs].some((verb) => VERBS[verb].changing));
+  return role !== "gp" || agents !== null || (verbs !== null && ![...verbs].some((verb) => VERBS[verb].changing));
 }
 
 type Named = Pick<Caller, "name" | "way" | "accounts">;

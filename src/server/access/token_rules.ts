@@ -3,8 +3,16 @@ import { CourierError } from "../../base/errors.ts";
 import { VERBS } from "../../protocol.ts";
 import type { Role, TokenEntry, TokenLimits } from "../store/tokens.ts";
 
-/** @throws CourierError `invalid` for a viewer that may use a changing verb */
-export function requireUsable(role: Role, { verbs }: Pick<TokenLimits, "verbs">): void {
+/** @throws CourierError `invalid` for a viewer that may use a changing verb, and for one of the mirror with agents or verbs */
+export function requireUsable(role: Role, { agents, verbs }: Pick<TokenLimits, "agents" | "verbs">): void {
+  if (role === "mirror" && (agents !== null || verbs !== null))
+    throw new CourierError(
+      "invalid",
+      "A token of the role mirror has no agents and no verbs: it only reads the mirror",
+      {
+        hint: "Leave out --agents and --verbs",
+      },
+    );
   const changing = role === "viewer" ? verbs?.find((verb) => VERBS[verb].changing) : undefined;
   if (changing !== undefined)
     throw new CourierError("invalid", `A token of the role viewer cannot use ${changing}: it only reads`, {

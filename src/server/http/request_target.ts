@@ -10,6 +10,9 @@ const MAX_PORT = 65_535;
 /** Where each box has its Ollama. Its clients join this and their own paths as they like: `/agents/gpu-1//api/tags/`. */
 export const OLLAMA_PREFIX = "/agents/";
 
+/** Where boxes without the share find the mirror's models. */
+export const MIRROR_PREFIX = "/mirror/";
+
 /**
  * The path of a request, percent-decoded as hono does it.
  *

@@ -33,7 +33,7 @@ const TABLE = `CREATE TABLE IF NOT EXISTS added_tokens (
   hash BLOB PRIMARY KEY, limits_account TEXT, audit_account TEXT NOT NULL
 ) STRICT`;
 const FORGET_REVOKED =
-  "DELETE FROM added_tokens WHERE hash NOT IN (SELECT hash FROM tokens UNION ALL SELECT hash FROM limited_tokens)";
+  "DELETE FROM added_tokens WHERE hash NOT IN (SELECT hash FROM tokens UNION ALL SELECT hash FROM limited_tokens UNION ALL SELECT hash FROM mirror_tokens)";
 /** Of the hash. */
 const ACCOUNT_BYTES = 8;
 

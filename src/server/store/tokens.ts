@@ -6,8 +6,8 @@ import { AgentName, Verb } from "../../protocol.ts";
 import { AddedTokens, accountsIn, accountsOf, type Creator, type TokenAccounts } from "./added_tokens.ts";
 import { hashOfToken, nameTaken, newToken, unknownToken } from "./new_token.ts";
 
-/** `gp` may do everything; `viewer` may read under /v1. */
-export const Role = z.enum(["gp", "viewer"]);
+/** `gp` may do everything; `viewer` may read under /v1; `mirror` is for boxes, which may read the mirror's models and nothing else. */
+export const Role = z.enum(["gp", "viewer", "mirror"]);
 export type Role = z.infer<typeof Role>;
 
 /** What a token does not permit although its role does. A null is no limit. */
@@ -45,12 +45,17 @@ const LIMITED_TOKENS = `CREATE TABLE IF NOT EXISTS limited_tokens (
   name TEXT PRIMARY KEY, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at TEXT NOT NULL,
   expires_at_ms INTEGER, agents TEXT, verbs TEXT
 ) STRICT`;
+/** In a table of their own, as above: earlier releases take a role that they do not know for a viewer. */
+const MIRROR_TOKENS = LIMITED_TOKENS.replace("limited_tokens", "mirror_tokens");
+const TABLES = ["tokens", "limited_tokens", "mirror_tokens"] as const;
 /** @param which a condition, or nothing for all */
 function rowsWhere(which: string): string {
   return `SELECT name, role, hash, created_at, NULL AS expires_at_ms, NULL AS agents, NULL AS verbs, ${accountsIn("tokens")}
       FROM tokens ${which}
     UNION ALL SELECT name, role, hash, created_at, expires_at_ms, agents, verbs, ${accountsIn("limited_tokens")}
-      FROM limited_tokens ${which}`;
+      FROM limited_tokens ${which}
+    UNION ALL SELECT name, role, hash, created_at, expires_at_ms, agents, verbs, ${accountsIn("mirror_tokens")}
+      FROM mirror_tokens ${which}`;
 }
 
 const ROWS = `${rowsWhere("")} ORDER BY name`;
@@ -85,6 +90,7 @@ export class Tokens {
     this.#database = database;
     this.#clock = clock;
     database.run(LIMITED_TOKENS);
+    database.run(MIRROR_TOKENS);
     this.#added = new AddedTokens(database);
   }
 
@@ -118,13 +124,14 @@ export class Tokens {
   /** Puts a token in the place of the one with its name, if there is one. */
   put({ name, role, hash, created_at, expiresAtMs, agents, verbs, charged }: TokenRecord): void {
     this.remove(name);
-    if (expiresAtMs === null && agents === null && verbs === null)
+    const isLimited = expiresAtMs !== null || agents !== null || verbs !== null;
+    if (role !== "mirror" && !isLimited)
       this.#database
         .query("INSERT INTO tokens (name, role, hash, created_at) VALUES (?, ?, ?, ?)")
         .run(name, role, hash, created_at);
     else
       this.#database
-        .query("INSERT INTO limited_tokens VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .query(`INSERT INTO ${role === "mirror" ? "mirror_tokens" : "limited_tokens"} VALUES (?, ?, ?, ?, ?, ?, ?)`)
         .run(name, role, hash, created_at, expiresAtMs, textOf(agents), textOf(verbs));
     if (charged !== null) this.#added.put(hash, charged);
   }
@@ -149,7 +156,7 @@ export class Tokens {
   /** @returns false when no token has this name */
   remove(name: string): boolean {
     // After a rollback there may be one in each table.
-    const removed = ["tokens", "limited_tokens"].map(
+    const removed = TABLES.map(
       (table) => this.#database.query(`DELETE FROM ${table} WHERE name = ?`).run(name).changes,
     );
     return removed.some((changes) => changes > 0);

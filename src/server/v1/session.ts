@@ -6,7 +6,7 @@ import { CourierError } from "../../base/errors.ts";
 import { Instant, orNull } from "../../documents/named.ts";
 import { AgentName, Verb } from "../../protocol.ts";
 import type { Authenticator } from "../access/authenticator.ts";
-import type { Caller } from "../access/caller.ts";
+import { type Caller, describeCaller } from "../access/caller.ts";
 import { permissionsOf, RouteVerb } from "../access/sessions/permissions.ts";
 import type { InSession, Sessions } from "../access/sessions/sessions.ts";
 import { limitBody, requireJson } from "../http/body.ts";
@@ -163,7 +163,16 @@ export function addSessionRoute(app: OpenAPIHono<Env>, { managesTokens }: Pick<W
 
 async function withToken(context: Context<Env>, token: string, { sessions, access }: SessionParts): Promise<InSession> {
   const caller = await admit(context, `Bearer ${token}`, access);
+  requirePerson(caller);
   return orTooMany(await sessions.begin(caller, token));
+}
+
+/** @throws CourierError `forbidden` for a token that only boxes have a use for */
+function requirePerson(caller: Caller): void {
+  if (caller.role === "mirror")
+    throw new CourierError("forbidden", `${describeCaller(caller)} is for boxes that read the mirror`, {
+      hint: "Sign in with a token of the role gp or viewer",
+    });
 }
 
 /** The code is used up last: a refusal leaves it as it was. */
@@ -175,6 +184,7 @@ async function withCode(context: Context<Env>, code: string, parts: SessionParts
     throw found;
   };
   const caller = known(access.authenticator.authenticateHash(known(sessions.tokenOf(code))));
+  requirePerson(caller);
   requireRate(context, caller, access.rate);
   await requireNobodyElse(context, caller, parts);
   return orTooMany(known(await sessions.redeem(code)));

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "../../base/errors.ts";
-import { closing, type Guard, guarded, type OpenFile, opening } from "./guard.ts";
+import { closing, type Guard, guarded, type OpenFile, opening } from "./reading/guard.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;

@@ -1,11 +1,9 @@
 // Lists the mirror: every model, and the blobs that are there.
-import { asCourierError } from "../../base/errors.ts";
 import { formatModelName, type ModelName } from "../../base/model_name.ts";
 import { mirrorFailure } from "./failures.ts";
 import { absent, HeldFolder } from "./held_folder.ts";
 import { BLOBS, blobName, MANIFESTS, nameAt } from "./layout.ts";
-import { type Mirror, type MirroredModel, readModel } from "./mirror.ts";
-import { readSignature } from "./signatures.ts";
+import { type Mirror, type MirroredModel, readOrNull } from "./mirror.ts";
 
 export interface ListedModel {
   readonly name: ModelName;
@@ -36,7 +34,7 @@ export async function listMirror(mirror: Mirror): Promise<Listed> {
     for await (const found of modelsIn(root)) {
       const layers = found.model?.manifest.layers ?? [];
       const missing = layers.filter(({ digest, bytes }) => blobs.get(blobName(digest)) !== bytes).length;
-      models.push({ ...found, missing, signature: await readSignature(mirror, found.name) });
+      models.push({ ...found, missing, signature: await mirror.readSignature(found.name) });
       if (models.length >= MAX_MODELS) break;
     }
     return { models: models.toSorted((a, b) => compare(a.name, b.name)), blobs };
@@ -80,15 +78,6 @@ async function foldersIn(parent: HeldFolder, ...names: readonly string[]): Promi
 
 function namesOf(entries: Awaited<ReturnType<HeldFolder["entries"]>>): readonly string[] {
   return entries.filter(({ kind }) => kind === "folder").map(({ name }) => name);
-}
-
-async function readOrNull(folder: HeldFolder, name: ModelName): Promise<MirroredModel | null> {
-  try {
-    return await readModel(folder, name);
-  } catch (error) {
-    if (asCourierError(error).code !== "conflict") throw error;
-    return null;
-  }
 }
 
 function compare(a: ModelName, b: ModelName): number {

@@ -1,12 +1,12 @@
 // The mirror: models in a folder of the share, which the boxes pull instead of downloading each of them. Untrusted when read.
 import { join } from "node:path";
-import { CourierError } from "../../base/errors.ts";
+import { asCourierError, CourierError } from "../../base/errors.ts";
 import { formatModelName, type ModelName, parseModelName } from "../../base/model_name.ts";
 import { type Layer, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "../../program/registry/manifest.ts";
 import { mirrorFailure } from "./failures.ts";
-import type { Guard, OpenFile } from "./guard.ts";
 import { absent, HeldFolder } from "./held_folder.ts";
 import { BLOBS, blobName, MANIFESTS, MIRROR } from "./layout.ts";
+import type { Guard, OpenFile } from "./reading/guard.ts";
 
 /** A model as the mirror has it: nothing says yet that its blobs are right. */
 export interface MirroredModel {
@@ -16,6 +16,7 @@ export interface MirroredModel {
   readonly manifest: Manifest;
 }
 
+export const MAX_SIGNATURE_BYTES = 4096;
 const NO_MIRROR = "Is it mounted? gpuctl mirror add and import fill a mirror";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -78,6 +79,18 @@ export class Mirror {
     return layers.filter(({ bytes }, index) => present?.[index] !== bytes);
   }
 
+  /** @returns null when there is no signature, or it is too large to be one. @throws CourierError `unavailable` */
+  async readSignature(name: ModelName): Promise<string | null> {
+    return await this.#reading(async (root) => {
+      const { folders, file: fileName } = signaturePlace(name);
+      await using folder = (await root?.folder(...folders)) ?? null;
+      const found = (await folder?.file(fileName)) ?? null;
+      if (found === null) return null;
+      await using file = found.handle;
+      return found.bytes > MAX_SIGNATURE_BYTES ? null : (await readAll(file, found.bytes)).toString("utf8");
+    });
+  }
+
   /** Runs `read` in the mirror's folder; null: the share has no mirror. @throws CourierError */
   async #reading<Value>(read: (root: HeldFolder | null) => Promise<Value>): Promise<Value> {
     try {
@@ -87,6 +100,11 @@ export class Mirror {
       throw mirrorFailure("read the mirror", this.path, error);
     }
   }
+}
+
+/** Where a model's signature is: outside `manifests/`, where Ollama takes every file for a tag. */
+export function signaturePlace({ host, namespace, model, tag }: ModelName) {
+  return { folders: ["signatures", host, namespace, model], file: `${tag}.json` };
 }
 
 /** The model of a tag. @param folder that of its name in `manifests/` */
@@ -104,6 +122,16 @@ export async function readModel(folder: HeldFolder, name: ModelName): Promise<Mi
   throw new CourierError("conflict", `The mirror's manifest of ${formatModelName(name)} cannot be read`, {
     hint: `Remove it and add the model again: gpuctl mirror rm ${formatModelName(name)}`,
   });
+}
+
+/** As `readModel`; null also for one that cannot be read as a manifest. */
+export async function readOrNull(folder: HeldFolder, name: ModelName): Promise<MirroredModel | null> {
+  try {
+    return await readModel(folder, name);
+  } catch (error) {
+    if (asCourierError(error).code !== "conflict") throw error;
+    return null;
+  }
 }
 
 /** As many bytes as the file had a moment ago: it may grow meanwhile. */

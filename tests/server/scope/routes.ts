@@ -82,6 +82,12 @@ export const ROUTES: Readonly<Record<string, Row>> = {
     ),
   },
   "GET /v1/agents/:agent": { needs: "any", requests: paths(({ agent }) => `/v1/agents/${agent}`) },
+  ...Object.fromEntries(
+    ["manifests/:tag", "signatures/:tag", "blobs/:digest"].map((what) => [
+      `GET /mirror/v2/:host/:namespace/:model/${what}`,
+      { needs: "no limits", requests: () => [{ path: `/mirror/v2/registry.ollama.ai/library/phi4/${what}` }] },
+    ]),
+  ),
   "DELETE /v1/agents/:agent": { needs: "no limits", requests: paths(({ agent }) => `/v1/agents/${agent}`) },
   "POST /v1/agents/:agent/trust": {
     needs: "no limits",

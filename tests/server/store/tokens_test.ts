@@ -62,6 +62,22 @@ describe("Tokens", () => {
     });
   });
 
+  test("the release before, which would take the role mirror for a viewer, does not know such a token", async () => {
+    await inStateDir((stateDir) => {
+      const token = withTokens(stateDir, (tokens) => tokens.add("box", "mirror"));
+      expect(namesBefore(stateDir)).toEqual([]);
+      const before = new Database(join(stateDir, "server.db"));
+      expect(before.query("SELECT name FROM limited_tokens").all()).toEqual([]);
+      before.close();
+      withTokens(stateDir, (tokens) => {
+        expect(tokens.find(token)).toMatchObject({ name: "box", role: "mirror", ...NO_LIMITS });
+        expect(() => tokens.add("box", "gp")).toThrow(expect.objectContaining({ code: "conflict" }));
+        tokens.revoke("box");
+        expect([tokens.list(), tokens.find(token)]).toEqual([[], undefined]);
+      });
+    });
+  });
+
   test("add() refuses a name that either table has", async () => {
     await inStateDir((stateDir) =>
       withTokens(stateDir, (tokens) => {

@@ -76,9 +76,9 @@ describe("/openapi.json", () => {
       "/v1/updates",
       "/v1/webhooks/deliveries",
     ]);
-    // Pages for people are no routes of the API, and those under /agents are Ollama's, which describes them.
+    // Pages for people are no routes of the API; those under /agents are Ollama's, which describes them; /mirror is a registry.
     const served = routes
-      .filter((route) => !/^GET \/(?:docs.*|assets.*)?$|^\w+ \/agents\//.test(route))
+      .filter((route) => !/^GET \/(?:docs.*|assets.*)?$|^\w+ \/(?:agents|mirror)\//.test(route))
       .map((route) => route.replaceAll(/:(\w+)(?:{[^}]*})?/g, "{$1}"));
     const all = operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
     expect(all.toSorted()).toEqual([...new Set(served)].toSorted());

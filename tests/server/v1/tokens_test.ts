@@ -75,6 +75,16 @@ describe("/v1/tokens", () => {
     expect(server.tokens.list().map(({ name }) => name)).not.toContain("kept");
   });
 
+  test("of the role mirror has no agents and no verbs, and comes from a token without limits", async () => {
+    const { server } = await managing();
+    await using _ = server;
+    expect((await add(server, { name: "box", role: "mirror" })).status).toBe(201);
+    expect((await add(server, { name: "box-2", role: "mirror", agents: ["gpu-1"] })).status).toBe(400);
+    expect((await add(server, { name: "box-2", role: "mirror", verbs: ["list_models"] })).status).toBe(400);
+    const scoped = server.tokens.add("scoped", "gp", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
+    expect((await add(server, { name: "box-2", role: "mirror" }, scoped)).status).toBe(400);
+  });
+
   test("is in the audit, without the token", async () => {
     const { server } = await managing();
     await using _ = server;

@@ -18,6 +18,7 @@ const SEVERAL = "src/transport/several.ts";
 const PROTECTION = "src/program/protection.ts";
 const REGISTRY = "src/program/registry/*.ts";
 const MIRROR = "src/transport/mirror/*.ts";
+const MIRROR_READING = "src/transport/mirror/reading/*.ts";
 const HELPER_NAME = "src/transport/mirror/helper_name.ts";
 const DESIRED = "src/program/desired/*.ts";
 const METRICS = "src/program/metrics/*.ts";
@@ -88,8 +89,15 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/agent/pulls/fetches/*.ts",
     may: [...BASE, MIRROR, "src/agent/{ledger/ledger,ollama/text,pulls/job_progress}.ts"],
   },
-  { files: "src/agent/pulls/mirror/*.ts", may: [...BASE, MIRROR, REGISTRY, ...TRUST, ROSTER, ...agent("ollama")] },
   { files: "src/agent/pulls/limits/*.ts", may: [...BASE, MIRROR, REGISTRY, ...agent("pulls/mirror")] },
+  {
+    files: "src/agent/pulls/mirror/flags.ts",
+    may: ["src/program/flags.ts", "src/agent/pulls/mirror/{open_mirror,sources}.ts"],
+  },
+  {
+    files: "src/agent/pulls/mirror/*.ts",
+    may: [...BASE, ADDRESS, MIRROR, MIRROR_READING, REGISTRY, ...TRUST, ROSTER, ...agent("ollama")],
+  },
   { files: "src/agent/box.ts", may: [...BASE, ...agent("disk")] },
   {
     files: "src/agent/pulls/*.ts",
@@ -126,6 +134,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       ROSTER,
       ADDRESS,
       MIRROR,
+      MIRROR_READING,
       "src/program/{*,registry/*}.ts",
       "src/agent/{changes,box,sweeping,agent,assemble}.ts",
       ...agent("ollama disk ledger pulls pulls/fetches pulls/mirror pulls/limits models presence commands trust"),
@@ -139,7 +148,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       "src/program/{*,registry/*}.ts",
       ADDRESS,
       OPEN,
-      "src/agent/{run,doctor,examine,verify_release,pulls/mirror/sources,pulls/limits/{limited_sources,pull_windows}}.ts",
+      "src/agent/{run,doctor,examine,verify_release,pulls/mirror/flags,pulls/limits/{limited_sources,pull_windows}}.ts",
       "src/agent/{presence/{drain_file,identity,labels},trust/share_time_file}.ts",
     ],
   },

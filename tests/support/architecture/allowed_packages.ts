@@ -30,7 +30,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "src/server/{run,models/mirror/{fetch_store,open},audit/{audit_copy,audit_log,schema,waiting_numbers},store/{*,shared/*,shared/logs/*},webhooks/{*,queue/*}}.ts",
   ],
   "node:async_hooks": ["src/server/audit/recorder.ts"],
-  "node:tls": ["src/client/over_http/open.ts"],
+  "node:tls": ["src/{client/over_http/open,agent/pulls/mirror/open_mirror}.ts"],
   "node:zlib": ["src/server/http/responses.ts"],
   "node:dns": ["src/{agent/pulls/host_names,program/registry/storage,server/webhooks/http/post}.ts"],
   "node:net": [
@@ -41,16 +41,17 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   // The share's files are the driver's and the mirror's alone; the rest is a service's own state folder, its settings, and the box.
   "node:fs": [
-    "src/transport/{share/**,mirror}/*.ts",
+    "src/transport/{share/**,mirror,mirror/reading}/*.ts",
     "src/transport/nats/calls/connection.ts",
     "src/program/{foreground_program,journal,stop_signal,user_name}.ts",
     "src/agent/{disk,ledger,presence}/*.ts",
+    "src/agent/pulls/mirror/open_mirror.ts",
     "src/agent/trust/share_time_file.ts",
     "src/agent/examine.ts",
-    "src/client/{roster/read_file,over_http/token_file}.ts",
+    "src/client/roster/read_file.ts",
     "src/server/{store/store,platform/catalog,metrics/process,models/desired/read_file}.ts",
     "src/server/access/login/{settings_file,user_list}.ts",
-    "src/trust/{key_file,replace_file,file_safety,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
+    "src/trust/{key_file,token_file,replace_file,file_safety,trusted_keys_file,agents/file_lock,roster/kept_roster,agents/known_agents_file}.ts",
   ],
 };
 export const ANYWHERE = ["node:path", "node:os", "node:crypto", "node:stream", "node:util"];

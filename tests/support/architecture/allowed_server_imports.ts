@@ -14,6 +14,7 @@ const OPEN = "src/transport/open.ts";
 const SEVERAL = "src/transport/several.ts";
 const REGISTRY = "src/program/registry/*.ts";
 const MIRROR = "src/transport/mirror/*.ts";
+const MIRROR_READING = "src/transport/mirror/reading/*.ts";
 const METRICS = "src/program/metrics/*.ts";
 const server = (folders: string): string[] => folders.split(" ").map((folder) => `src/server/${folder}/*.ts`);
 
@@ -162,6 +163,10 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     ],
   },
   {
+    files: "src/server/models/mirror_files/*.ts",
+    may: [...BASE, REGISTRY, MIRROR, MIRROR_READING, "src/server/services.ts", ...server("access http http/guard")],
+  },
+  {
     files: "src/server/models/*/*.ts",
     may: ["src/base/model_name.ts", ...COURIER, "src/server/{services,fleet/*,http/*,v1/schema/*}.ts"],
   },
@@ -171,7 +176,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       ...BASE,
       "src/{courier,program/registry/published,documents/models/desired}.ts",
-      "src/server/models/{mirror/{scoped_mirror,server_mirror},desired/kept_fleet}.ts",
+      "src/server/models/{mirror/{scoped_mirror,server_mirror},mirror_files/mirror_files,desired/kept_fleet}.ts",
       "src/courier/{*,index/watched_fleet,index/indexed_fleet}.ts",
       "src/server/{fleet/{connection,job_feed,lists/rendered},platform/catalog,metrics/measures}.ts",
       KNOWN_AGENTS,
@@ -250,7 +255,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       "src/{base/*,program/*,server/services}.ts",
       ...server(
-        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,fit,mirror,updates} metrics ollama scope v1 v1/schema platform webhooks",
+        "access audit console http http/{docs,guard} limits fleet/lists models/{desired,fit,mirror,mirror_files,updates} metrics ollama scope v1 v1/schema platform webhooks",
       ),
     ],
   },
@@ -264,9 +269,11 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       "src/courier/{*,index/watched_fleet}.ts",
       "src/program/{*,registry/*}.ts",
       "src/server/models/desired/{flags,kept_fleet}.ts",
+      MIRROR,
+      MIRROR_READING,
       "src/server/{api,services,fleet/{connection,job_feed,lists/rendered},platform/catalog}.ts",
       ...server(
-        "access access/sessions audit http http/guard limits metrics models/mirror store store/shared webhooks",
+        "access access/sessions audit http http/guard limits metrics models/{mirror,mirror_files} store store/shared webhooks",
       ),
     ],
   },

@@ -39,8 +39,13 @@ export const TRANSPORT_ROWS: readonly { readonly files: string; readonly may: re
   { files: "src/transport/memory/*.ts", may: SEAM },
   // The models on the share: a store beside the transport, with a gate of its own.
   {
-    files: "src/transport/mirror/*.ts",
-    may: [...BASE, "src/program/{disk_reserve,registry/*}.ts", "src/transport/share/calls/stall_gate.ts"],
+    files: "src/transport/mirror/{*,reading/*}.ts",
+    may: [
+      ...BASE,
+      "src/program/{disk_reserve,registry/*}.ts",
+      "src/transport/share/calls/stall_gate.ts",
+      "src/transport/mirror/{*,reading/*}.ts",
+    ],
   },
   { files: "src/transport/*.ts", may: [...SEAM, "src/transport/memory/*.ts"] },
   { files: LAYOUT, may: SEAM },

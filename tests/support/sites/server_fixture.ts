@@ -29,6 +29,7 @@ import { Listeners, MAX_LISTENERS } from "#src/server/limits/listeners.ts";
 import { ModelQuestions } from "#src/server/limits/model_questions.ts";
 import { Measures } from "#src/server/metrics/measures.ts";
 import { openMirror } from "#src/server/models/mirror/open.ts";
+import type { MirrorFiles } from "#src/server/models/mirror_files/mirror_files.ts";
 import { readCatalog } from "#src/server/platform/catalog.ts";
 import type { WholeServices } from "#src/server/services.ts";
 import { ActiveModels } from "#src/server/store/active_models.ts";
@@ -97,6 +98,7 @@ export async function openServer({
   insecureRegistries = [],
   desired = NOTHING_DESIRED,
   mirrorShare,
+  mirrorFiles = null,
 }: {
   store?: MemoryStore;
   reached?: boolean;
@@ -116,6 +118,7 @@ export async function openServer({
   desired?: DesiredDocument;
   /** The path of a share on which it runs a mirror; what it fetches waits for `run()`. */
   mirrorShare?: string | undefined;
+  mirrorFiles?: MirrorFiles | null;
 } = {}): Promise<ServerUnderTest> {
   const stateDir = memoryDir("gpu-courier-server-");
   const database = openStore(stateDir);
@@ -173,6 +176,7 @@ export async function openServer({
     jobFeed,
     webhooks: new Webhooks(null, { database, feed: jobFeed, ended: endedJobs, fleet, clock, log, shared: null }),
     listeners: new Listeners(MAX_LISTENERS),
+    mirrorFiles,
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
     publishedModels: new PublishedModels({ allowed: [], insecure: insecureRegistries, clock }),

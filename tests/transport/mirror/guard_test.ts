@@ -2,10 +2,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { systemCode } from "#src/base/errors.ts";
-import { type Guard, mirrorGuard } from "#src/transport/mirror/guard.ts";
 import { listMirror } from "#src/transport/mirror/listing.ts";
 import { Mirror } from "#src/transport/mirror/mirror.ts";
-import { readSignature } from "#src/transport/mirror/signatures.ts";
+import { type Guard, mirrorGuard } from "#src/transport/mirror/reading/guard.ts";
 import { callsAtATime } from "#src/transport/share/calls/stall_gate.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -68,7 +67,7 @@ test("whatever reads the mirror is unavailable while its share hangs, and goes o
   const name = { host: "registry.ollama.ai", namespace: "library", model: "phi4", tag: "latest" };
   for (const read of [mirror.missing([WEIGHTS]), mirror.openBlob(WEIGHTS), listMirror(mirror)])
     expect(await failure(read)).toMatchObject({ code: "unavailable" });
-  expect((await failure(readSignature(mirror, name))).message).toContain("share stalled for 15 s");
+  expect((await failure(mirror.readSignature(name))).message).toContain("share stalled for 15 s");
   hung.resolve();
   await until(() => waiting === 0);
   expect((await mirror.find("phi4:latest"))?.manifest.totalBytes).toBe("configweights".length);

@@ -1,14 +1,18 @@
-// The bytes of a model as the mirror's files on the share have them.
+// The bytes of a model as the mirror has them.
 import { CourierError } from "../../../base/errors.ts";
 import { formatModelName } from "../../../base/model_name.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
-import type { OpenFile } from "../../../transport/mirror/guard.ts";
-import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { OpenFile } from "../../../transport/mirror/reading/guard.ts";
+import type { MirrorReader, WantedPart } from "../../../transport/mirror/reading/reader.ts";
 import type { ModelBytes } from "./model_bytes.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
-export function mirroredBytes(mirror: Pick<Mirror, "openBlob">, { name, text, manifest }: MirroredModel): ModelBytes {
+export function mirroredBytes(
+  mirror: Pick<MirrorReader, "openBlob">,
+  { name, text, manifest }: MirroredModel,
+): ModelBytes {
   return {
     text,
     layers: manifest.layers,
@@ -20,17 +24,17 @@ export function mirroredBytes(mirror: Pick<Mirror, "openBlob">, { name, text, ma
         hint: `Where the share is mounted: gpuctl mirror rm ${formatModelName(name)}, then add it again`,
       },
     },
-    read: (layer, from, to) => readBlob(mirror, layer, from, to),
+    read: (layer, from, to, signal) => readBlob(mirror, layer, { name, from, to, signal }),
   };
 }
 
 async function* readBlob(
-  mirror: Pick<Mirror, "openBlob">,
+  mirror: Pick<MirrorReader, "openBlob">,
   layer: Layer,
-  from: number,
-  to: number,
+  part: WantedPart,
 ): AsyncGenerator<Uint8Array, void> {
-  await using file = await mirror.openBlob(layer);
+  await using file = await mirror.openBlob(layer, part);
+  const { from, to } = part;
   if (file === null) throw new CourierError("not_found", `The mirror has no ${layer.digest} of this size`);
   for (let at = from; at < to; ) {
     const chunk = await readChunk(file, at, to);

@@ -2,13 +2,13 @@
 import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { formatModelName } from "../../../base/model_name.ts";
-import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
-import { readSignature } from "../../../transport/mirror/signatures.ts";
+import type { MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { MirrorReader } from "../../../transport/mirror/reading/reader.ts";
 import type { TrustedSenders } from "../../../trust/roster/trusted_senders.ts";
 import { signatureFault } from "../../../trust/signed_model.ts";
 
 export interface SignedCopiesDeps {
-  readonly mirror: Mirror;
+  readonly mirror: Pick<MirrorReader, "readSignature">;
   readonly keys: Pick<TrustedSenders, "find">;
   readonly clock: Pick<Clock, "now">;
 }
@@ -25,7 +25,7 @@ export class SignedCopies {
   async requireSigned({ name, manifest: { digest } }: MirroredModel): Promise<void> {
     const { mirror, keys, clock } = this.#deps;
     const model = formatModelName(name);
-    const text = await readSignature(mirror, name);
+    const text = await mirror.readSignature(name);
     const fault = signatureFault(text, { name: model, digest }, (id) => keys.find(id), clock.now());
     if (fault === null) return;
     throw new CourierError("forbidden", `The mirror's copy of ${model} cannot be used: ${fault}`, {

@@ -2,7 +2,8 @@
 import { asCourierError, CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Manifest } from "../../../program/registry/manifest.ts";
-import type { Mirror, MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { MirroredModel } from "../../../transport/mirror/mirror.ts";
+import type { MirrorReader } from "../../../transport/mirror/reading/reader.ts";
 import { mirroredBytes } from "./mirrored_bytes.ts";
 import type { BytesFinder, ModelBytes } from "./model_bytes.ts";
 import type { SignedCopies } from "./signed_copies.ts";
@@ -22,7 +23,7 @@ export interface ManifestReader {
 
 export interface SourcesDeps {
   readonly mode: Exclude<MirrorMode, "off">;
-  readonly mirror: Pick<Mirror, "find" | "missing" | "openBlob">;
+  readonly mirror: Pick<MirrorReader, "find" | "missing" | "openBlob">;
   readonly registry: ManifestReader;
   /** Null: this box does not require signatures. */
   readonly signed: Pick<SignedCopies, "requireSigned"> | null;
@@ -93,7 +94,7 @@ export class Sources implements ManifestReader, BytesFinder {
       });
     }
     await this.#deps.signed?.requireSigned(copy);
-    const missing = await this.#deps.mirror.missing(copy.manifest.layers);
+    const missing = await this.#deps.mirror.missing(copy.manifest.layers, copy.name);
     if (missing.length === 0) return copy;
     throw new CourierError(
       "conflict",
@@ -110,7 +111,7 @@ export class Sources implements ManifestReader, BytesFinder {
     try {
       const copy = await mirror.find(model);
       if (copy !== null) await signed?.requireSigned(copy);
-      if (copy === null || (await mirror.missing(copy.manifest.layers)).length === 0) return copy;
+      if (copy === null || (await mirror.missing(copy.manifest.layers, copy.name)).length === 0) return copy;
       log.warn({ model }, "The mirror's copy is incomplete, and is not used");
     } catch (error) {
       const { code, message } = asCourierError(error);

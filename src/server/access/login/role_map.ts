@@ -1,19 +1,19 @@
 // Which role a user of the platform has here: `--auth-role gp=admin,operator`.
 import { CourierError } from "../../../base/errors.ts";
-import { Role } from "../../store/tokens.ts";
 import { type Claims, claimAt, claimText } from "./claims.ts";
+import { UserRole } from "./user_role.ts";
 
 const HINT = "For example: --auth-role gp=admin,operator --auth-role viewer=user";
 
 /** Finds the role of a user; undefined: it may do nothing here. */
 export interface Roles {
   /** @throws CourierError `unavailable` when the roles cannot be read now */
-  roleOf(claims: Claims): Role | undefined;
+  roleOf(claims: Claims): UserRole | undefined;
 }
 
 export class RoleMap implements Roles {
   readonly #claim: string;
-  readonly #roles = new Map<string, Role>();
+  readonly #roles = new Map<string, UserRole>();
 
   /**
    * @param claim where the platform's role is; a list of roles may be there too
@@ -28,16 +28,16 @@ export class RoleMap implements Roles {
   }
 
   /** The highest of the roles that it has. */
-  roleOf(claims: Claims): Role | undefined {
+  roleOf(claims: Claims): UserRole | undefined {
     const value = claimAt(claims, this.#claim);
     const names = (Array.isArray(value) ? value : [value]).map(claimText);
     const roles = names.map((name) => (name === undefined ? undefined : this.#roles.get(name)));
-    return Role.options.find((role) => roles.includes(role));
+    return UserRole.options.find((role) => roles.includes(role));
   }
 
   #add(text: string): void {
     const [, word = "", list = ""] = /^([^=]*)=(.*)$/.exec(text) ?? [];
-    const role = Role.safeParse(word.trim());
+    const role = UserRole.safeParse(word.trim());
     const names = list.split(",").map((name) => name.trim());
     if (!role.success || names.includes(""))
       throw new CourierError("invalid", `--auth-role: ${JSON.stringify(text)} is not a role of ours and its names`, {

@@ -2,11 +2,11 @@
 import { statSync } from "node:fs";
 import { asCourierError, CourierError, systemCode } from "../../../base/errors.ts";
 import { placeVersion } from "../../../trust/file_safety.ts";
-import { Role } from "../../store/tokens.ts";
 import { type Claims, claimText } from "./claims.ts";
 import type { Roles } from "./role_map.ts";
 import { readSettingsFile } from "./settings_file.ts";
 import type { Trouble } from "./trouble.ts";
+import { UserRole } from "./user_role.ts";
 
 const OPTION = "--jwt-users";
 
@@ -14,7 +14,7 @@ const OPTION = "--jwt-users";
 export class UserList implements Roles {
   readonly #path: string;
   readonly #trouble: Trouble;
-  #roles: ReadonlyMap<string, Role>;
+  #roles: ReadonlyMap<string, UserRole>;
   /** Equal while the file is the same. */
   #version: string;
   #failure: CourierError | null = null;
@@ -27,7 +27,7 @@ export class UserList implements Roles {
     this.#roles = readRoles(path);
   }
 
-  roleOf(claims: Claims): Role | undefined {
+  roleOf(claims: Claims): UserRole | undefined {
     this.#look();
     const subject = claimText(claims["sub"]);
     return subject === undefined ? undefined : this.#roles.get(subject);
@@ -63,8 +63,8 @@ function versionOf(path: string): string {
   }
 }
 
-function readRoles(path: string): ReadonlyMap<string, Role> {
-  const roles = new Map<string, Role>();
+function readRoles(path: string): ReadonlyMap<string, UserRole> {
+  const roles = new Map<string, UserRole>();
   const lines = readSettingsFile(path, { option: OPTION }).toString("utf8").split("\n");
   for (const [index, line] of lines.entries()) {
     const text = line.trim();
@@ -75,7 +75,7 @@ function readRoles(path: string): ReadonlyMap<string, Role> {
         hint: "Put the comment in a line of its own: it would be part of the subject",
       });
     const [, word, subject = ""] = /^(\S+)\s+(.+)$/.exec(text) ?? [];
-    const role = Role.safeParse(word);
+    const role = UserRole.safeParse(word);
     if (!role.success || roles.has(subject))
       throw new CourierError("invalid", `${place} is not "gp SUBJECT" or "viewer SUBJECT"`, {
         hint: "Name the subject of each user's tokens once, for example: gp alice",

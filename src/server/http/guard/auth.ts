@@ -7,7 +7,7 @@ import { type Caller, describeCaller, TRUSTED_CALLER } from "../../access/caller
 import { beyondLimits, changesNothing, takesTicket } from "../../access/route_needs.ts";
 import type { Role } from "../../store/tokens.ts";
 import { type Env, peerOf } from "../env.ts";
-import { OLLAMA_PREFIX } from "../request_target.ts";
+import { MIRROR_PREFIX, OLLAMA_PREFIX } from "../request_target.ts";
 import { type AccessDeps, admit } from "./admission.ts";
 
 /**
@@ -53,7 +53,10 @@ function requirePermission(context: Context<Env>, caller: Caller): void {
       "forbidden",
       `${describeCaller(caller)} has the role ${caller.role}, which does not permit this`,
       {
-        hint: "A viewer may read under /v1, /agents and /metrics. Everything else needs the role gp",
+        hint:
+          caller.role === "mirror"
+            ? "It may read the models of the mirror, under /mirror"
+            : "A viewer may read under /v1, /agents and /metrics. Everything else needs the role gp",
       },
     );
   const refusal = beyondLimits(caller, method, path);
@@ -105,6 +108,7 @@ function isRoute(context: Context<Env>): boolean {
 
 function isAllowed(role: Role, method: string, path: string): boolean {
   if (role === "gp") return true;
+  if (role === "mirror") return path.startsWith(MIRROR_PREFIX) && changesNothing(method, path);
   const isReadable = path.startsWith("/v1/") || path.startsWith(OLLAMA_PREFIX) || path === "/metrics";
   return isReadable && changesNothing(method, path);
 }

@@ -13,22 +13,31 @@ import { listedDigests } from "#src/program/registry/manifest.ts";
 import { Registry as RegistryReader } from "#src/program/registry/registry.ts";
 import { fetchModel } from "#src/transport/mirror/fetching.ts";
 import { importModels } from "#src/transport/mirror/importing.ts";
+import type { MirrorReader } from "#src/transport/mirror/reading/reader.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
 import { failure } from "#tests/support/failure.ts";
+import { MirrorServer } from "#tests/support/sites/mirror_server.ts";
 import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
 import { PullSite, simulatedSubject } from "#tests/support/sites/pull_site.ts";
 
 const MB = 1_000_000;
 
 let share: MirrorShare;
+/** As boxes read it: where they mount it, or through gpu-server. */
+let mirror: MirrorReader;
+let server: MirrorServer | null;
 const sites: PullSite[] = [];
-beforeEach(() => {
-  share = new MirrorShare();
-});
 afterEach(async () => {
   for (const site of sites.splice(0)) await site.close();
+  await server?.[Symbol.asyncDispose]();
   share[Symbol.dispose]();
 });
+
+async function openMirror(kind: "a folder" | "a server"): Promise<void> {
+  share = new MirrorShare();
+  server = kind === "a server" ? await MirrorServer.open(share.mirror) : null;
+  mirror = server?.mirror ?? share.mirror;
+}
 
 /** A box whose pulls may come from the mirror. @param registry `host:port` of the one that it asks for manifests */
 async function openBox(mode: Exclude<MirrorMode, "off">, registry = ""): Promise<PullSite> {
@@ -41,7 +50,6 @@ async function openBox(mode: Exclude<MirrorMode, "off">, registry = ""): Promise
 }
 
 function mirrored(ollama: Ollama, mode: Exclude<MirrorMode, "off">, registry: Pick<RegistryReader, "readManifest">) {
-  const { mirror } = share;
   const sources = new Sources({ mode, mirror, registry, signed: null, log: silentLog });
   return new MirroredOllama({ ollama, sources, log: silentLog });
 }
@@ -58,7 +66,9 @@ async function importFrom(dir: string): Promise<void> {
     expect(error).toBeNull();
 }
 
-describe("a pull through the mirror", () => {
+describe.each(["a folder", "a server"] as const)("a pull through the mirror in %s", (kind) => {
+  beforeEach(async () => await openMirror(kind));
+
   test("ends with the model under its own name and with its digest, and with progress on the way", async () => {
     const text = mirrorModel("phi4:latest", "x".repeat(40 * MB), "license");
     const box = await openBox("only");
@@ -131,7 +141,9 @@ describe("a pull through the mirror", () => {
   });
 });
 
-describe("a fleet with a mirror", () => {
+describe.each(["a folder", "a server"] as const)("a fleet with the mirror in %s", (kind) => {
+  beforeEach(async () => await openMirror(kind));
+
   test("of ten boxes downloads a model once", async () => {
     const first = await openBox("auto");
     const bytes = 20 * MB;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseServer } from "#src/client/over_http/address.ts";
 import { Forwarder } from "#src/client/over_http/proxy/forwarder.ts";
 import { openPort } from "#src/client/over_http/proxy/port.ts";
-import { readToken } from "#src/client/over_http/token_file.ts";
+import { readToken } from "#src/trust/token_file.ts";
 
 type Answer = (request: Request, path: string) => Response | Promise<Response>;
 

@@ -1,22 +1,25 @@
-// The file with the token for gpu-server.
+// The file with a token for gpu-server.
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { CourierError, systemCode } from "../../base/errors.ts";
+import { CourierError, systemCode } from "../base/errors.ts";
 
 /** A JWT of a platform's login has a few kilobytes. */
 const MAX_BYTES = 16_384;
 /** RFC 6750: what a bearer token may consist of. */
 const TOKEN = /^[\w.~+/-]+=*$/;
 
-/** @throws CourierError `unauthenticated` when the file is missing; `forbidden` when others may read it; `invalid` */
-export function readToken(path: string): string {
-  const text = readPrivate(path).trim();
+/**
+ * @param role what the token should permit, for the hint
+ * @throws CourierError `unauthenticated` when the file is missing; `forbidden` when others may read it; `invalid`
+ */
+export function readToken(path: string, role: "gp" | "mirror" = "gp"): string {
+  const text = readPrivate(path, role).trim();
   if (TOKEN.test(text)) return text;
   throw new CourierError("invalid", `${path} contains no token`, {
     hint: "It must contain only the token, as `gpu-server token add` prints it",
   });
 }
 
-function readPrivate(path: string): string {
+function readPrivate(path: string, role: string): string {
   try {
     const text = readOpened(path);
     if (text !== undefined) return text;
@@ -24,7 +27,7 @@ function readPrivate(path: string): string {
     if (error instanceof CourierError) throw error;
     if (systemCode(error) === "ENOENT")
       throw new CourierError("unauthenticated", `There is no token in ${path}`, {
-        hint: "On the server: gpu-server token add NAME --role gp. Save it there with mode 600, or name another --token-file",
+        hint: `On the server: gpu-server token add NAME --role ${role}. Save it there with mode 600, or name another file`,
       });
     const reason = systemCode(error) ?? String(error);
     throw new CourierError("invalid", `Cannot read ${path}: ${reason}`, { cause: error });

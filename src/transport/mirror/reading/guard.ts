@@ -1,8 +1,8 @@
 // Calls to the mirror's files in a program that has other work: a share that hangs keeps a few threads, and no others.
 import type { FileHandle } from "node:fs/promises";
-import type { Clock } from "../../base/clock.ts";
-import { CourierError } from "../../base/errors.ts";
-import { callsAtATime, Gate } from "../share/calls/stall_gate.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { CourierError } from "../../../base/errors.ts";
+import { callsAtATime, Gate } from "../../share/calls/stall_gate.ts";
 
 interface CallOptions<Value> {
   /** Receives the result of a call that was given up: to close what it opened. */
