@@ -28,6 +28,8 @@ export class ServerMirror {
   readonly #answers: SharedAnswers<Listed>;
   #measured: { readonly models: number; readonly bytes: number } | null = null;
   #measuredAtMs = Number.NEGATIVE_INFINITY;
+  /** What was removed here, counted: a list from before it must not be served after it. */
+  #removals = 0;
 
   constructor(deps: ServerMirrorDeps) {
     this.#deps = deps;
@@ -40,12 +42,12 @@ export class ServerMirror {
     return this.#deps.mirror.path;
   }
 
-  /** The models and blobs, as they were at most 2 s ago. @throws CourierError `unavailable` when the share cannot be read */
+  /** The models and blobs, as they were at most 2 s ago, or after the last change by this server. @throws CourierError `unavailable` when the share cannot be read */
   async list(): Promise<Listed> {
     const listed = await within(
       this.#deps.clock,
       READ_MS,
-      this.#answers.get("list", async () => await this.#read()),
+      this.#answers.get(`${this.#removals} ${this.fetches.ended.succeeded}`, async () => await this.#read()),
       null,
     );
     if (listed !== null) return listed;
@@ -112,7 +114,10 @@ export class ServerMirror {
   }
 
   async #changing(change: Promise<Freed>): Promise<Freed> {
-    const freed = await within(this.#deps.clock, READ_MS, change, null);
+    const counted = change.finally(() => {
+      this.#removals += 1;
+    });
+    const freed = await within(this.#deps.clock, READ_MS, counted, null);
     if (freed !== null) return freed;
     throw new CourierError("deadline_exceeded", `The share has not answered within ${READ_MS / 1000} s`, {
       hint: "It may still happen: look at the mirror before repeating it",
