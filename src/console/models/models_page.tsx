@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { formatBytes } from "../../base/format.ts";
+import { DriftPanel } from "../desired/drift_panel.tsx";
 import { Filter } from "../parts/filter.tsx";
 import { Failure } from "../parts/panel.tsx";
 import { plural } from "../parts/text.tsx";
@@ -48,6 +49,7 @@ function ModelList({ read, updates }: ModelListProps): JSX.Element {
     <>
       <Head text={text} search={setText} pull={mayPull ? () => setOpen({ kind: "pull", names: [] }) : undefined} />
       {active !== undefined && <ActivePanel active={active} models={models} again={readActive} />}
+      <DriftPanel />
       <UpdatesPanel models={models} updates={updates} />
       <PullsNow />
       <Selection
@@ -67,11 +69,20 @@ function ModelList({ read, updates }: ModelListProps): JSX.Element {
           remove={mayDelete ? (model) => setOpen({ kind: "delete", models: [model] }) : undefined}
         />
       )}
-      {read.missing.length > 0 && (
-        <p class="quiet small missing">{`${whereText(read.missing, 80)} not included: not reporting`}</p>
+      <NotIncluded read={read} updates={updates} />
+      {open !== undefined && <OpenDialog open={open} read={read} active={active} onClose={() => setOpen(undefined)} />}
+    </>
+  );
+}
+
+/** The boxes and the newer versions that nothing is known of. */
+function NotIncluded({ read: { missing }, updates }: ModelListProps): JSX.Element {
+  return (
+    <>
+      {missing.length > 0 && (
+        <p class="quiet small missing">{`${whereText(missing, 80)} not included: not reporting`}</p>
       )}
       <NotCompared updates={updates} />
-      {open !== undefined && <OpenDialog open={open} read={read} active={active} onClose={() => setOpen(undefined)} />}
     </>
   );
 }
