@@ -15,7 +15,7 @@ import { type FleetModel, keyOf } from "./facts/model_facts.ts";
 import { type ActiveModels, PURPOSES, type Purpose, useActiveModels } from "./facts/purposes.ts";
 import { type Models } from "./facts/use_models.ts";
 import { ModelBoxes } from "./model_boxes.tsx";
-import { PullDialog } from "./pulls/pull_dialog.tsx";
+import { type MirrorChoice, PullDialog } from "./pulls/pull_dialog.tsx";
 import { PullsNow } from "./pulls/pulls_now.tsx";
 import { type Compared, outdatedOf } from "./updates/newer.ts";
 import { UpdateDialog } from "./updates/update_dialog.tsx";
@@ -27,9 +27,10 @@ interface ModelPageProps {
   readonly digest: string | undefined;
   readonly read: Models;
   readonly updates: Updates;
+  readonly mirror: MirrorChoice | undefined;
 }
 
-export function ModelPage({ name, digest, read, updates }: ModelPageProps): JSX.Element {
+export function ModelPage({ name, digest, read, updates, mirror }: ModelPageProps): JSX.Element {
   const { models, isRead, failure, again } = read;
   const active = useActiveModels();
   const named = models.filter((each) => each.name === name);
@@ -45,7 +46,14 @@ export function ModelPage({ name, digest, read, updates }: ModelPageProps): JSX.
           <Foreign class="wrapped" text={name} />
         </h1>
         {model !== undefined && (
-          <ModelActions model={model} all={models} compared={updates.compared} active={active.document} again={again} />
+          <ModelActions
+            model={model}
+            all={models}
+            compared={updates.compared}
+            active={active.document}
+            mirror={mirror}
+            again={again}
+          />
         )}
       </div>
       {failure !== undefined && <Failure failure={failure} />}
@@ -70,10 +78,11 @@ interface ModelActionsProps {
   readonly all: readonly FleetModel[];
   readonly compared: Compared;
   readonly active: ActiveModels | undefined;
+  readonly mirror: MirrorChoice | undefined;
   readonly again: () => Promise<void>;
 }
 
-function ModelActions({ model, all, compared, active, again }: ModelActionsProps): JSX.Element {
+function ModelActions({ model, all, compared, active, mirror, again }: ModelActionsProps): JSX.Element {
   const [mayPull, mayDelete, mayCopy] = [useMay("pull_model"), useMay("delete_model"), useMay("copy_model")];
   const [open, setOpen] = useState<"pull" | "update" | "delete" | "copy">();
   const outdated = outdatedOf(
@@ -104,7 +113,7 @@ function ModelActions({ model, all, compared, active, again }: ModelActionsProps
           Delete
         </button>
       )}
-      {open === "pull" && <PullDialog models={all} names={[model.name]} onClose={close} />}
+      {open === "pull" && <PullDialog models={all} names={[model.name]} mirror={mirror} onClose={close} />}
       {open === "update" && <UpdateDialog outdated={outdated} onClose={close} />}
       {open === "copy" && <CopyDialog model={model} again={again} onClose={close} />}
       {open === "delete" && <DeleteDialog deleted={[model]} all={all} active={active} again={again} onClose={close} />}

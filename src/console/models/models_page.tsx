@@ -3,10 +3,12 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { formatBytes } from "../../base/format.ts";
 import { DriftPanel } from "../desired/drift_panel.tsx";
+import { FetchesNow } from "../mirror/fetches_panel.tsx";
 import { Filter } from "../parts/filter.tsx";
 import { Failure } from "../parts/panel.tsx";
 import { plural } from "../parts/text.tsx";
-import { useFleet, useMay, useQuery } from "../shell/use_fleet.ts";
+import { useFleet, useMay, useMayOnAll, useQuery } from "../shell/use_fleet.ts";
+import { type Fetches, useFetches, useHasMirror } from "../shell/use_mirror.ts";
 import { ActivePanel } from "./active_models.tsx";
 import { DeleteDialog } from "./delete_dialog.tsx";
 import { type FleetModel, keyOf, searchedText, whereText } from "./facts/model_facts.ts";
@@ -14,7 +16,7 @@ import { type ActiveModels, useActiveModels } from "./facts/purposes.ts";
 import { type Models, useModels } from "./facts/use_models.ts";
 import { ModelPage } from "./model_page.tsx";
 import { ModelTable } from "./model_table.tsx";
-import { PullDialog } from "./pulls/pull_dialog.tsx";
+import { type MirrorChoice, PullDialog } from "./pulls/pull_dialog.tsx";
 import { PullsNow } from "./pulls/pulls_now.tsx";
 import { NotCompared } from "./updates/not_compared.tsx";
 import { UpdatesPanel } from "./updates/updates_panel.tsx";
@@ -23,8 +25,13 @@ import { type Updates, useUpdates } from "./updates/use_updates.ts";
 export function ModelsPage({ rest: [name, digest] }: { readonly rest: readonly string[] }): JSX.Element {
   const read = useModels();
   const updates = useUpdates(read.isRead);
-  if (name === undefined) return <ModelList read={read} updates={updates} />;
-  return <ModelPage key={`${name} ${digest}`} name={name} digest={digest} read={read} updates={updates} />;
+  const hasMirror = useHasMirror() === true;
+  const fetches = useFetches(hasMirror);
+  const mayFetch = useMayOnAll("pull_model");
+  const mirror = hasMirror && mayFetch ? { again: fetches.again, isChosen: false } : undefined;
+  if (name === undefined) return <ModelList read={read} updates={updates} fetches={fetches} mirror={mirror} />;
+  const key = `${name} ${digest}`;
+  return <ModelPage key={key} name={name} digest={digest} read={read} updates={updates} mirror={mirror} />;
 }
 
 type Open =
@@ -34,9 +41,11 @@ type Open =
 interface ModelListProps {
   readonly read: Models;
   readonly updates: Updates;
+  readonly fetches: Fetches;
+  readonly mirror: MirrorChoice | undefined;
 }
 
-function ModelList({ read, updates }: ModelListProps): JSX.Element {
+function ModelList({ read, updates, fetches, mirror }: ModelListProps): JSX.Element {
   const { models } = read;
   const [mayPull, mayDelete] = [useMay("pull_model"), useMay("delete_model")];
   const { document: active, again: readActive } = useActiveModels();
@@ -51,6 +60,7 @@ function ModelList({ read, updates }: ModelListProps): JSX.Element {
       {active !== undefined && <ActivePanel active={active} models={models} again={readActive} />}
       <DriftPanel />
       <UpdatesPanel models={models} updates={updates} />
+      <FetchesNow read={fetches} />
       <PullsNow />
       <Selection
         selected={selected}
@@ -70,13 +80,15 @@ function ModelList({ read, updates }: ModelListProps): JSX.Element {
         />
       )}
       <NotIncluded read={read} updates={updates} />
-      {open !== undefined && <OpenDialog open={open} read={read} active={active} onClose={() => setOpen(undefined)} />}
+      {open !== undefined && (
+        <OpenDialog open={open} read={read} active={active} mirror={mirror} onClose={() => setOpen(undefined)} />
+      )}
     </>
   );
 }
 
 /** The boxes and the newer versions that nothing is known of. */
-function NotIncluded({ read: { missing }, updates }: ModelListProps): JSX.Element {
+function NotIncluded({ read: { missing }, updates }: Pick<ModelListProps, "read" | "updates">): JSX.Element {
   return (
     <>
       {missing.length > 0 && (
@@ -91,11 +103,12 @@ interface OpenDialogProps {
   readonly open: Open;
   readonly read: Models;
   readonly active: ActiveModels | undefined;
+  readonly mirror: MirrorChoice | undefined;
   readonly onClose: () => void;
 }
 
-function OpenDialog({ open, read: { models, again }, active, onClose }: OpenDialogProps): JSX.Element {
-  if (open.kind === "pull") return <PullDialog models={models} names={open.names} onClose={onClose} />;
+function OpenDialog({ open, read: { models, again }, active, mirror, onClose }: OpenDialogProps): JSX.Element {
+  if (open.kind === "pull") return <PullDialog models={models} names={open.names} mirror={mirror} onClose={onClose} />;
   return <DeleteDialog deleted={open.models} all={models} active={active} again={again} onClose={onClose} />;
 }
 

@@ -12,6 +12,7 @@ import { Header } from "./header.tsx";
 import { addressOf } from "./router.ts";
 import { SignIn, Wordmark } from "./sign_in.tsx";
 import { ToastList } from "./toast_list.tsx";
+import { useHasMirror } from "./use_mirror.ts";
 import type { View } from "./view.ts";
 import { followWhileSeen } from "./wake.ts";
 
@@ -71,11 +72,15 @@ function SignedIn({ views }: { readonly views: readonly View[] }): JSX.Element {
   const { api, fleet, router, session } = useConsole();
   const path = useStore(router, () => router.place.path.join("/"));
   useEffect(() => followWhileSeen(new LiveFleet({ api, fleet, clock: systemClock })), [api, fleet]);
-  const shown = views.filter(
-    ({ needs }) => needs === undefined || needs.some((each) => session.present?.may[each] === true),
-  );
-  const view = shown.find(({ id }) => id === router.place.path[0]) ?? shown[0];
-  const main = useFocus(path);
+  const hasMirror = useHasMirror();
+  const shown = views.filter(({ needs, needsMirror }) => {
+    const may = needs === undefined || needs.some((each) => session.present?.may[each] === true);
+    return may && (needsMirror !== true || hasMirror === true);
+  });
+  const [wanted] = router.place.path;
+  const awaited = views.find(({ id, needsMirror }) => id === wanted && needsMirror === true && hasMirror === undefined);
+  const view = shown.find(({ id }) => id === wanted) ?? (awaited === undefined ? shown[0] : undefined);
+  const main = useFocus(path, view?.id);
   return (
     <div class="shell">
       <a
@@ -97,7 +102,7 @@ function SignedIn({ views }: { readonly views: readonly View[] }): JSX.Element {
 }
 
 /** After each change of the place, the keyboard and a screen reader continue at the beginning of the new content. */
-function useFocus(path: string) {
+function useFocus(path: string, view: string | undefined) {
   const main = useRef<HTMLElement>(null);
   const before = useRef(path);
   useEffect(() => {
@@ -107,6 +112,6 @@ function useFocus(path: string) {
     before.current = path;
     scrollTo(0, 0);
     main.current?.focus({ preventScroll: true });
-  }, [path]);
+  }, [path, view]);
   return main;
 }

@@ -10,6 +10,12 @@ export function useMay(permission: Permission): boolean {
   return useStore(session, () => session.present?.may[permission] === true);
 }
 
+/** Whether this user may do it on all boxes, as what concerns the whole server needs. */
+export function useMayOnAll(permission: Permission): boolean {
+  const { session } = useConsole();
+  return useStore(session, () => session.present?.scope.agents === null && session.present.may[permission] === true);
+}
+
 /** Something of the fleet. @param read returns the same object while nothing changed */
 export function useFleet<Value>(read: (fleet: FleetStore) => Value): Value {
   const { fleet } = useConsole();

@@ -11,4 +11,6 @@ export interface View {
   readonly Page: ComponentType<{ readonly rest: readonly string[] }>;
   /** Without any of these permissions the view is absent. */
   readonly needs?: readonly Permission[];
+  /** Absent where the server runs no mirror. */
+  readonly needsMirror?: boolean;
 }

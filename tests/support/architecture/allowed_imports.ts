@@ -162,6 +162,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/console/jobs/*", may: [...IN_PAGE, "src/console/session.ts", ...page("api store parts shell")] },
   { files: "src/console/models/facts/*", may: [...IN_PAGE, ...page("store parts shell")] },
   { files: "src/console/models/pulls/*", may: [...IN_PAGE, ...page("api store parts shell jobs models/facts")] },
+  {
+    files: "src/console/mirror/*",
+    may: [...IN_PAGE, ...page("store parts shell models/facts models/pulls")],
+  },
   { files: "src/console/desired/*", may: [...IN_PAGE, ...page("store parts shell jobs models/facts")] },
   { files: "src/console/boxes/disk/*", may: [...IN_PAGE, ...page("parts shell")] },
   {
@@ -173,7 +177,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     may: [
       ...IN_PAGE,
       "src/console/session.ts",
-      ...page("api store parts shell jobs boxes/disk desired models/facts models/pulls models/updates"),
+      ...page("api store parts shell jobs boxes/disk desired mirror models/facts models/pulls models/updates"),
     ],
   },
   { files: "src/console/**", may: [...IN_PAGE, "src/console/**"] },

@@ -17,15 +17,25 @@ interface PullDialogProps {
   readonly models: readonly FleetModel[];
   /** To pull on more boxes; empty: the user names one. */
   readonly names: readonly string[];
+  /** Undefined: the server runs none, or this user may not fetch. */
+  readonly mirror: MirrorChoice | undefined;
   readonly onClose: () => void;
 }
 
-export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Element {
+export interface MirrorChoice {
+  /** Reads the fetches again. */
+  readonly again: () => Promise<void>;
+  /** At first. */
+  readonly isChosen: boolean;
+}
+
+export function PullDialog({ models, names, mirror, onClose }: PullDialogProps): JSX.Element {
   const { api, fleet, toasts } = useConsole();
   const catalog = useCatalog();
   const boxes = useFleet((all) => all.agents);
   const jobs = useFleet((all) => all.jobs);
   const [typed, setTyped] = useState("");
+  const [isVia, setVia] = useState(mirror?.isChosen === true);
   const { isRunning, failure, start } = useAttempt();
   const sizes = knownSizes(catalog, models);
   const wanted = names.length > 0 ? names : typed.trim() === "" ? [] : [typed.trim()];
@@ -36,7 +46,8 @@ export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Ele
   const pull = async (pulled: readonly string[]): Promise<void> => {
     await start(async () => {
       const pulls = pulled.map((model) => ({ model, agents: [...chosen] }));
-      await startPulls(deps, pulls);
+      await startPulls(deps, pulls, isVia ? { via: "mirror" } : {});
+      if (isVia) await mirror?.again();
       onClose();
     });
   };
@@ -54,10 +65,28 @@ export function PullDialog({ models, names, onClose }: PullDialogProps): JSX.Ele
         )}
         <BoxPicker legend="On these boxes" boxes={choices} chosen={chosen} onChange={choose} />
       </div>
+      {mirror !== undefined && <ViaMirror isVia={isVia} onChange={setVia} />}
       <DialogEnd failure={failure} cancel={onClose}>
         <PullButton chosen={chosen} isReady={isReady && !isRunning} pull={() => isReady && void pull(wanted)} />
       </DialogEnd>
     </Dialog>
+  );
+}
+
+interface ViaMirrorProps {
+  readonly isVia: boolean;
+  readonly onChange: (isVia: boolean) => void;
+}
+
+function ViaMirror({ isVia, onChange }: ViaMirrorProps): JSX.Element {
+  return (
+    <label class="radio via">
+      <input type="checkbox" checked={isVia} onChange={(event) => onChange(event.currentTarget.checked)} />
+      <span>
+        {"Through the mirror "}
+        <span class="quiet">the server downloads it once, and every box reads it from the share</span>
+      </span>
+    </label>
   );
 }
 

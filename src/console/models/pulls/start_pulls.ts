@@ -19,17 +19,28 @@ export interface WantedPull {
   readonly agents: readonly string[];
 }
 
+interface PullWays {
+  /** The first word of the message. */
+  readonly doing?: "Pulling" | "Updating";
+  /** `mirror`: the server fetches it first. */
+  readonly via?: "mirror";
+}
+
 /**
- * @param doing the first word of the message
  * @throws CourierError when no box started any; otherwise refusals are messages
  */
 export async function startPulls(
   { api, fleet, toasts }: PullDeps,
   pulls: readonly WantedPull[],
-  doing: "Pulling" | "Updating" = "Pulling",
+  { doing = "Pulling", via }: PullWays = {},
 ): Promise<void> {
   const outcomes = await workThrough(pulls, async ({ model, agents }) => {
-    return await api.post<JobsDocument>("v1/jobs", { kind: "pull", model, agents });
+    return await api.post<JobsDocument>("v1/jobs", {
+      kind: "pull",
+      model,
+      agents,
+      ...(via === undefined ? {} : { via }),
+    });
   });
   const documents = outcomes.flatMap(({ value }) => (value === undefined ? [] : [value]));
   for (const { jobs } of documents) fleet.putJobs(jobs, Date.now());
@@ -43,8 +54,9 @@ export async function startPulls(
   ];
   const started = documents.reduce((sum, { jobs }) => sum + jobs.length, 0) - refusals.length;
   const [first] = failures;
-  if (started === 0 && first !== undefined) throw first;
-  toasts.done(`${doing} ${wordsOf(pulls)}`);
+  const isFetched = documents.some(({ fetch }) => fetch !== undefined);
+  if (started === 0 && !isFetched && first !== undefined) throw first;
+  toasts.done(isFetched ? `Fetching into the mirror, then pulling ${wordsOf(pulls)}` : `${doing} ${wordsOf(pulls)}`);
   for (const failure of failures) toasts.failed(failure);
 }
 

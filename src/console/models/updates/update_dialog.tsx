@@ -32,7 +32,7 @@ export function UpdateDialog({ outdated: offered, onClose }: UpdateDialogProps):
   );
   const pulls = pullsOf(wanted, boxes);
   const update = async (): Promise<void> => {
-    await startPulls({ api, fleet, toasts }, pulls, "Updating");
+    await startPulls({ api, fleet, toasts }, pulls, { doing: "Updating" });
     onClose();
   };
   const where = [...new Set(pulls.flatMap(({ agents }) => agents))];
