@@ -13,7 +13,7 @@ export function useMay(permission: Permission): boolean {
 /** Whether this user may do it on all boxes, as what concerns the whole server needs. */
 export function useMayOnAll(permission: Permission): boolean {
   const { session } = useConsole();
-  return useStore(session, () => session.present?.scope.agents === null && session.present.may[permission] === true);
+  return useStore(session, () => session.present?.scope.agents === null && session.present.may[permission]);
 }
 
 /** Something of the fleet. @param read returns the same object while nothing changed */

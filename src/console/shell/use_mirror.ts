@@ -22,7 +22,7 @@ export function isFetching({ state }: FetchDocument): boolean {
   return state === "queued" || state === "running";
 }
 
-/** Undefined: not known yet. */
+/** Undefined until the server has answered. */
 export function useHasMirror(): boolean | undefined {
   const { document, failure } = useDocument<FetchesDocument>(
     PATH,

@@ -101,7 +101,7 @@ function sizes(names: readonly string[], measure: (path: string) => number): num
 const lengthOf = (path: string): number => lstatSync(path).size;
 const blocksOf = (path: string): number => lstatSync(path).blocks * 512;
 
-/** What is in the folder by kind, read without the agent's code. */
+/** The files of the folder by kind, read without the agent's code. */
 function countFiles() {
   const named = new Set(
     readdirSync(join(ollama.modelsDir, "manifests"), { recursive: true, withFileTypes: true })
@@ -123,7 +123,7 @@ function countFiles() {
   };
 }
 
-/** What Ollama says of its models, and that each of their blobs has the bytes of its digest. */
+/** The models as Ollama lists them, and that each of their blobs has the bytes of its digest. */
 async function health(names: readonly string[]) {
   const { models } = countFiles();
   for (const name of models) {
