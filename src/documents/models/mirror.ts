@@ -42,7 +42,8 @@ export const FetchState = z.enum(["queued", "running", "succeeded", "failed", "c
 const FetchPull = z.object({
   agent: AgentName,
   job: orNull(z.string()).meta({
-    description: "The id of its job, a failed one if the agent refused; null: not asked yet",
+    description:
+      "The id of its job, a failed one if the agent refused; null: not asked yet; empty: a legacy service has no ids",
   }),
   code: orNull(ErrorCode),
   error: orNull(z.string()),

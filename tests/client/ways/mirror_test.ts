@@ -144,7 +144,7 @@ describe("through gpu-server", () => {
     await until(() => pullsOf(agent).length === 1);
   });
 
-  test("without --mirror of gpu-server, each of its verbs is refused with a hint", async () => {
+  test("without --mirror of gpu-server, every verb shows that", async () => {
     await using other = await TwoWays.open(systemClock);
     for (const verb of [["list"], ["fetches"], ["add", "phi4"], ["gc"]]) {
       const { status, stderr } = await other.run("server", ["mirror", ...verb]);

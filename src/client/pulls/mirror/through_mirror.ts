@@ -50,7 +50,7 @@ async function fetchOnServer(
     const { fetch } = await mirror.pull(model, agents, choices);
     if (fetch === undefined) return;
     const isSent = (seen: FetchDocument): boolean =>
-      isEnded(seen) && (seen.state !== "succeeded" || seen.pulls?.every(({ job, code }) => job ?? code) === true);
+      isEnded(seen) && (seen.state !== "succeeded" || seen.pulls?.every(({ job }) => job !== null) === true);
     const ended = await followFetch(session, mirror, fetch, isSent);
     if (ended.state !== "succeeded") throw fetchFailure(ended);
     fetches.set(model, ended);
@@ -110,7 +110,7 @@ async function startedBy(
   try {
     if (pull === undefined) throw new CourierError("not_found", `gpu-server does not know ${agent}`);
     if (pull.code !== null) throw new CourierError(pull.code, pull.error ?? "The pull was refused");
-    if (pull.job === null) throw new CourierError("unavailable", "The pull has no id: its agent is a legacy service");
+    if (!pull.job) throw new CourierError("unavailable", "The pull has no id: its agent is a legacy service");
     return { job: await courier.findJob(pull.job, { signal: io.signal }) };
   } catch (error) {
     const failure = asCourierError(error);

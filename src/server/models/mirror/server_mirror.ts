@@ -73,9 +73,7 @@ export class ServerMirror {
 
   /** With the pulls that follow it. @throws CourierError `not_found` */
   fetchDocument(id: string): FetchDocument {
-    const pulls = this.#deps.store
-      .pulls(id)
-      .map(({ agent, job, code, error }) => ({ agent, job: job || null, code, error }));
+    const pulls = this.#deps.store.pulls(id).map(({ agent, job, code, error }) => ({ agent, job, code, error }));
     return { ...this.#document(this.fetches.find(id)), pulls };
   }
 

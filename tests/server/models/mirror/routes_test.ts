@@ -8,6 +8,7 @@ import { FetchStore } from "#src/server/models/mirror/fetch_store.ts";
 import { writeSignature } from "#src/transport/mirror/signatures.ts";
 import { signingKey } from "#src/trust/keys.ts";
 import { signModel } from "#src/trust/signed_model.ts";
+import { answerAsLegacyService } from "#tests/support/sites/client_run.ts";
 import { MirrorShare } from "#tests/support/sites/mirror_share.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer, type ServerUnderTest } from "#tests/support/sites/server_fixture.ts";
@@ -224,6 +225,13 @@ describe('POST /v1/jobs with "via": "mirror"', () => {
     expect((await pull({ model, agents: ["gpu-1"] }, scoped)).status).toBe(403);
     const reader = server.tokens.add("reader", "gp", { expiresAtMs: null, agents: null, verbs: ["list_jobs"] });
     expect((await pull({ model, agents: ["gpu-1"] }, reader)).status).toBe(403);
+  });
+
+  test("ends the pull of a legacy service, whose jobs have no id", async () => {
+    await answerAsLegacyService(server.store, { success: true, message: "Successfully pulled" });
+    await until(async () => (await server.call("GET", "/v1/agents")).body.agents?.length === 1);
+    const { body } = await pull({ model: registry.offer("m", { layers: [1000] }), agents: ["gpu"] });
+    expect((await followed(body.fetch.id)).pulls).toEqual([{ agent: "gpu", job: "", code: null, error: null }]);
   });
 
   test("sends pulls again that a crash came between, and shows where an agent refused", async () => {
