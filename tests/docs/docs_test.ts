@@ -28,6 +28,7 @@ const HELP = {
     "doctor",
     "proxy",
     "roster sign",
+    "mirror add",
   ],
 } as const;
 /** Argv: an entry point, and verbs. Exits with the first status that is not 0. */

@@ -95,6 +95,13 @@ export const FAMILIES = {
     type: "gauge",
     help: "Whether the file of --desired, as it is now, cannot be used. An earlier one stays in force.",
   },
+  gpu_courier_mirror_models: { type: "gauge", help: "Models in the mirror, as read at most a few minutes ago." },
+  gpu_courier_mirror_bytes: { type: "gauge", help: "Bytes of all blobs in the mirror." },
+  gpu_courier_mirror_fetches: { type: "gauge", help: "Fetches of gpu-server into the mirror that wait or run." },
+  gpu_courier_mirror_fetches_ended_total: {
+    type: "counter",
+    help: "Fetches of gpu-server into the mirror that have ended, by result, since this process started.",
+  },
   process_cpu_seconds_total: { type: "counter", help: "CPU time of this process, user and system." },
   process_resident_memory_bytes: { type: "gauge", help: "Resident memory of this process." },
   process_start_time_seconds: { type: "gauge", help: "When this process started, since 1970." },

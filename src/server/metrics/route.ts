@@ -12,6 +12,7 @@ import { queryOf, security } from "../v1/schema/schemas.ts";
 import { addDesired } from "./desired.ts";
 import { EndedCounts } from "./ended_counts.ts";
 import { addAgents } from "./fleet.ts";
+import { addMirror } from "./mirror.ts";
 import { addProcess } from "./process.ts";
 import { RecentTexts } from "./recent_texts.ts";
 import { addWebhooks } from "./webhooks.ts";
@@ -107,10 +108,11 @@ function isReadable({ connection, fleet: { index } }: WholeServices): boolean {
   return connection.isOpen && index.isComplete && index.failure === undefined;
 }
 
-function addServer(text: MetricsText, { measures, refusedLogins, webhooks, desired, clock }: WholeServices): void {
+function addServer(text: MetricsText, { measures, refusedLogins, webhooks, desired, mirror, clock }: WholeServices): void {
   for (const histogram of measures.all) histogram.writeTo(text);
   text.addOne("gpu_courier_refused_logins_total", refusedLogins.total);
   addWebhooks(text, webhooks.tables.targets(clock.now()));
   addDesired(text, desired.document());
+  addMirror(text, mirror);
   addProcess(text);
 }
