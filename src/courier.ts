@@ -21,11 +21,12 @@ import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { verifiedReplies } from "./courier/mailbox/verified_replies.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
 import { agentAway, tooLate } from "./courier/refusals.ts";
-import { type CommandWaits, type RequestOptions, Requests, type Witness } from "./courier/requests.ts";
+import { type CommandWaits, fetchOf, type RequestOptions, Requests, type Witness } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
-import type { Unavailable } from "./courier/unavailable.ts";
+import { explained, type Unavailable } from "./courier/unavailable.ts";
 import {
+  type Fetch,
   isEnded,
   type Job,
   type KeepAlive,
@@ -270,6 +271,22 @@ export class Courier {
     return response.job ?? legacyPull(agent, name);
   }
 
+  /**
+   * Has an agent with `--mirror-source` fetch a model into the mirror, or joins the fetch under way: `fetches` of its state.
+   * @throws CourierError `forbidden` when that agent is no source, or does not allow the registry; else as `request()`
+   */
+  async fetchModel(agent: string, model: string, options?: RequestOptions): Promise<Fetch> {
+    return fetchOf(
+      agent,
+      await this.#newer(agent, { verb: "fetch_model", modelName: normalModelName(model) }, options),
+    );
+  }
+
+  /** Ends a fetch, for everybody who asked for it. @throws CourierError as `cancelJob()` */
+  async cancelFetch(agent: string, id: string, options?: RequestOptions): Promise<Fetch> {
+    return fetchOf(agent, await this.request(agent, { verb: "cancel_job", arguments: { job_id: id } }, options));
+  }
+
   /** Deletes a model. @throws CourierError `not_found` when the agent does not have it; else as `request()` */
   async deleteModel(agent: string, model: string, options?: RequestOptions): Promise<Response> {
     return await this.request(agent, { verb: "delete_model", modelName: normalModelName(model) }, options);
@@ -339,8 +356,11 @@ export class Courier {
   }
 
   async #disk(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {
-    const withTime = { timeoutMs: Math.max(DISK_MS, this.#options.timeoutMs), ...options };
-    return await this.request(agent, request, withTime).catch((error: unknown) => {
+    return await this.#newer(agent, request, { timeoutMs: Math.max(DISK_MS, this.#options.timeoutMs), ...options });
+  }
+
+  async #newer(agent: string, request: Request, options?: RequestOptions): Promise<Response> {
+    return await this.request(agent, request, options).catch((error: unknown) => {
       throw explained(agent, asCourierError(error));
     });
   }
@@ -380,13 +400,4 @@ export class Courier {
 function legacyPull(agent: string, model: string): Job {
   const error = "A legacy service started this pull: its progress is unknown";
   return { ...newPull(null, agent, model), state: "running", code: "unimplemented", error };
-}
-
-/** An older agent only says that it does not know the verb. */
-function explained(agent: string, error: CourierError): CourierError {
-  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
-  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
-    hint: `Install this release of gpu-agent on ${agent}`,
-    cause: error,
-  });
 }

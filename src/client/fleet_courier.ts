@@ -8,6 +8,7 @@ import type { FleetModels } from "../courier/models.ts";
 import type { FleetRunning } from "../courier/running.ts";
 import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
+import type { Courier } from "../courier.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
 import type { JobsDocument } from "../documents/jobs.ts";
@@ -126,6 +127,8 @@ export interface FleetCourier {
   findJob(id: string, options?: Asking): Promise<Job>;
   pullModel(agent: string, model: string, options?: AskingForPull): Promise<Job>;
   cancelJob(job: Job, options?: Asking): Promise<Job>;
+  /** What agents fetch into the mirror. Null: gpu-server does not pass that on. */
+  readonly fetching: Pick<Courier, "fetchModel" | "cancelFetch"> | null;
   followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job>;
   /** What these agents refused, in their order, as far as the last call of `listJobs()` shows. */
   refused(names: Agents | undefined): Promise<readonly Refused[]>;

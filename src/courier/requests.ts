@@ -1,6 +1,6 @@
 // Sends a command to an agent of either version, and turns a refusal or a timeout into an error with the reason.
 import { asCourierError, CourierError } from "../base/errors.ts";
-import { LIMITS, type Response, VERBS, type Verb } from "../protocol.ts";
+import { type Fetch, LIMITS, type Response, VERBS, type Verb } from "../protocol.ts";
 import type { KnownAgents } from "../trust/agents/known_agents.ts";
 import { mustBeSigned } from "../trust/requirement.ts";
 import type { AgentView } from "./agent_view.ts";
@@ -182,5 +182,13 @@ function refusesEverything({ reason, state }: AgentView): boolean {
 function mustSign({ agent }: AgentView): CourierError {
   return new CourierError("forbidden", `${agent} accepts only signed commands, and there is no key to sign with`, {
     hint: `Create one with \`gpuctl key\`, or \`gpu-server key\` for the server. Add its output to the trusted keys of ${agent}`,
+  });
+}
+
+/** @throws CourierError `internal` for a response without it */
+export function fetchOf(agent: string, { fetch }: Response): Fetch {
+  if (fetch !== undefined) return fetch;
+  throw new CourierError("internal", `${agent} answered without a fetch that can be read`, {
+    hint: "Update gpuctl and gpu-server to the version of that agent",
   });
 }

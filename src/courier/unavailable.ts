@@ -31,3 +31,12 @@ export class NobodyAnswered extends CourierError {
     this.unavailable = unavailable;
   }
 }
+
+/** An older agent only says that it does not know the verb. */
+export function explained(agent: string, error: CourierError): CourierError {
+  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
+  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
+    hint: `Install this release of gpu-agent on ${agent}`,
+    cause: error,
+  });
+}

@@ -39,6 +39,10 @@ export class ShareCourier extends Courier implements FleetCourier {
     return this.#transport.description;
   }
 
+  get fetching(): this {
+    return this;
+  }
+
   async connect(): Promise<void> {
     const { transport, roster, printer } = this.#share;
     await transport.connect();

@@ -60,6 +60,7 @@ export class ServerCourier implements FleetCourier {
   readonly #fleet: ServerFleet;
   readonly #lists: ServerLists;
   #followed = 0;
+  readonly fetching = null;
 
   constructor(http: ServerHttp, clock: Clock) {
     this.#http = http;

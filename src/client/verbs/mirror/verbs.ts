@@ -7,8 +7,9 @@ import type { ClientIo } from "../../io.ts";
 import type { Printer } from "../../output/printer.ts";
 import { openMirror } from "../../pulls/mirror/open.ts";
 import { serverOptions } from "../../run/reach.ts";
-import type { Run } from "../../session.ts";
+import { connected, type Run } from "../../session.ts";
 import { addToMirror } from "./adding.ts";
+import { addByAgent } from "./by_agent.ts";
 import { collectMirror, importIntoMirror, removeFromMirror } from "./changing.ts";
 import { printMirror } from "./list.ts";
 import { addOnServer, cancelOnServer, collectOnServer, listFetches, removeOnServer } from "./on_server.ts";
@@ -33,11 +34,15 @@ interface Ways {
   readonly isOnServer: () => boolean;
   /** On the share. */
   readonly open: () => MirrorVerb;
+  /** On the command line: one of the environment is for the verbs that name boxes. */
+  readonly namesAgent: () => boolean;
 }
 
 export function addMirrorVerbs(program: Program, { io, openPrinter, run }: Parts): void {
   const open = (): MirrorVerb => ({ mirror: openMirror(program), io, printer: openPrinter() });
-  const ways: Ways = { run, isOnServer: () => serverOptions(program) !== undefined, open };
+  const isOnServer = (): boolean => serverOptions(program) !== undefined;
+  const namesAgent = (): boolean => program.getOptionValueSource("agent") === "cli";
+  const ways: Ways = { run, isOnServer, open, namesAgent };
   const mirror = program
     .command("mirror")
     .summary("Keep models on the share, from where every box pulls them.")
@@ -108,12 +113,13 @@ function addSign(mirror: Command, open: () => MirrorVerb): void {
     .action(async (models) => await signInMirror(open(), models));
 }
 
-function addAdd(mirror: Command, { run, isOnServer, open }: Ways): void {
+function addAdd(mirror: Command, { run, isOnServer, open, namesAgent }: Ways): void {
   mirror
     .command("add")
     .description(
-      "Fetch models from their registries into the mirror: from this machine, or with --server from that of gpu-server. " +
-        "Every blob is verified; what a stop or a failure has interrupted goes on where it was.",
+      "Fetch models from their registries into the mirror: from this machine, with --server from that of gpu-server, or from that " +
+        "of --agent, which runs with --mirror-source. Every blob is verified; what a stop or a failure has interrupted goes on " +
+        "where it was.",
     )
     .argument("<model...>", "models to fetch")
     .addOption(new Option("--fetch-rate <rate>", "fetch no faster than this, such as 50MB/s").argParser(parse.rate))
@@ -123,8 +129,17 @@ function addAdd(mirror: Command, { run, isOnServer, open }: Ways): void {
       ),
     )
     .option("-d, --detach", "with --server: print the fetches, and end")
-    .addHelpText("after", examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s"))
+    .addHelpText(
+      "after",
+      examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s", "mirror add phi4 --agent gpu-3"),
+    )
     .action(async (models, { detach = false, ...choices }) => {
+      if (namesAgent()) {
+        if (detach) throw elsewhere("--detach", "Stop gpuctl instead: the agent goes on");
+        if (choices.fetchRate !== undefined) throw elsewhere("--fetch-rate", AGENT_HINT);
+        if (choices.insecureRegistry !== undefined) throw elsewhere("--insecure-registry", AGENT_HINT);
+        return await run(connected(async (session) => await addByAgent(session, models)));
+      }
       if (!isOnServer() && detach) throw elsewhere("--detach", "Only gpu-server fetches without gpuctl: use --server");
       if (!isOnServer()) return await addToMirror(open(), models, choices);
       const ownHint = "gpu-server has the same flag, on its machine";
@@ -133,6 +148,8 @@ function addAdd(mirror: Command, { run, isOnServer, open }: Ways): void {
       await run(async (session) => await addOnServer(session, models, detach));
     });
 }
+
+const AGENT_HINT = "gpu-agent has the same flag, on its machine";
 
 function elsewhere(flag: string, hint: string): CourierError {
   return new CourierError("invalid", `${flag} has no meaning here`, { hint });
