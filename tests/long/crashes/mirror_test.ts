@@ -8,8 +8,18 @@ import { MirrorShare } from "#tests/support/sites/mirror_share.ts";
 import { openShareWire } from "./share_wire.ts";
 import { AGENT, REPLY_TO, type Wire } from "./wire.ts";
 
-/** The calls of a pull from the mirror that replaces an older model, in order; `copyModel` and `deleteModel` are called twice. */
-const STEPS = ["ollama.pullModel", "ollama.listHelpers", "ollama.copyModel", "ollama.deleteModel"];
+/**
+ * The calls of a pull from the mirror that replaces an older model, in order. It copies twice, the older one first, and deletes
+ * what it copied, and in the end the helper name.
+ */
+const STEPS = [
+  "ollama.pullModel",
+  "ollama.listHelpers",
+  "ollama.copyModel",
+  "ollama.copyModel:2",
+  "ollama.deleteModel",
+  "ollama.deleteModel:2",
+];
 const POINTS = STEPS.flatMap((step) => [`before:${step}`, `after:${step}`]);
 const KILLED = 128 + 9;
 const MODEL = "phi4:latest";

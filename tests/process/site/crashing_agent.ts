@@ -1,16 +1,22 @@
 // A gpu-agent that kills itself with SIGKILL at one step of one command. Production code has no such steps.
-// argv: `before:STEP` or `after:STEP`, the command's id, then the arguments of gpu-agent. A step is a call of one of its parts.
+// argv: `before:STEP` or `after:STEP`, the command's id, by how many ms its clock is ahead, then the arguments of gpu-agent.
+// A step is a call of one of its parts; `after:STEP:2` is the second of these calls.
 import type { AgentParts } from "#src/agent/assemble.ts";
 import { main } from "#src/agent.ts";
+import { systemClock } from "#src/base/clock.ts";
 import type { Closable, Inbox, Listener, Transport } from "#src/transport.ts";
 
-const [point = "", id = "", ...argv] = process.argv.slice(2);
+const [point = "", id = "", aheadMs = "0", ...argv] = process.argv.slice(2);
 
+const [when = "", step = "", count = "1"] = point.split(":");
 /** Set when the command is delivered: earlier calls do not count. */
 let isArmed = false;
+let times = 0;
 
 function at(reached: string): void {
-  if (isArmed && reached === point) process.kill(process.pid, "SIGKILL");
+  if (!isArmed || reached !== `${when}:${step}`) return;
+  times += 1;
+  if (times === Number(count)) process.kill(process.pid, "SIGKILL");
 }
 
 /** `part` with a step before and after each of its calls, named `PART.CALL`. */
@@ -58,9 +64,11 @@ function watchedListener(listener: Listener): Listener {
 function withFailPoints(parts: AgentParts): AgentParts {
   return {
     ...parts,
+    clock: { ...systemClock, now: () => systemClock.now() + Number(aheadMs) },
     transport: watchedTransport(parts.transport),
     ledger: watched("ledger", parts.ledger),
     ollama: watched("ollama", parts.ollama),
+    mirrorSource: parts.mirrorSource === null ? null : watched("mirrorSource", parts.mirrorSource),
   };
 }
 

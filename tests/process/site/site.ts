@@ -117,14 +117,23 @@ export class ProcessSite {
     return this.#spawn([...command, ...this.#agentArgs(name, ollamaUrl), ...args], env);
   }
 
-  /** Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready. */
+  /**
+   * Starts a gpu-agent that kills itself at one point of the command `id`; resolves when it is ready.
+   * @param aheadMs of its clock
+   */
   async crashingAgent(
     name: string,
     ollamaUrl: string,
-    { point, id }: { readonly point: string; readonly id: string },
+    { point, id, aheadMs = 0 }: { readonly point: string; readonly id: string; readonly aheadMs?: number },
     args: readonly string[] = [],
   ) {
-    const agent = this.start(CRASHING_AGENT, [point, id, ...this.#agentArgs(name, ollamaUrl), ...args]);
+    const agent = this.start(CRASHING_AGENT, [
+      point,
+      id,
+      String(aheadMs),
+      ...this.#agentArgs(name, ollamaUrl),
+      ...args,
+    ]);
     await agent.logged("Ready");
     return agent;
   }
