@@ -1,7 +1,9 @@
 // The verb pull: starts or joins pulls on every agent asked, and follows them, or with --detach does not.
 import { normalModelName } from "../../base/model_name.ts";
+import { namesText } from "../../base/order.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
 import { registryFlags } from "../../program/registry/flags.ts";
+import { type Job, windowOf } from "../../protocol.ts";
 import type { Mirror } from "../../transport/mirror/mirror.ts";
 import { type ChangeChoices, mayChange } from "../asking/confirm.ts";
 import { chosenViews, exitStatus } from "../asking/outcomes.ts";
@@ -86,6 +88,14 @@ async function pullMirrored(
   return through.status || status;
 }
 
+/** `gpu-1 waits for its window until 2026-11-30 20:00 Europe/Berlin`, or how many boxes do. */
+function hoursText(waiting: readonly Job[]): string {
+  const names = [...new Set(waiting.map(({ agent }) => agent))];
+  const [first] = waiting;
+  if (names.length > 1 || first === undefined) return `${namesText(names)} wait for their windows`;
+  return `${first.agent} ${first.waiting_for ?? ""}`;
+}
+
 /** --detach: the jobs, and the errors of the agents that did not accept. */
 async function startPulls(
   session: Session,
@@ -105,6 +115,8 @@ async function startPulls(
     printFailures(session, refused, pulled.length);
     const started = [...new Set(accepted.map(({ model }) => model))].join(" ");
     if (started !== "") printer.note(`gpuctl wait ${started} waits for the end, gpuctl jobs shows the progress`);
+    const waiting = accepted.filter((job) => windowOf(job) !== null);
+    if (waiting.length > 0) printer.note(hoursText(waiting), "--now pulls at once");
   }
   return exitStatus(
     pulled.map(({ job, error }) => error?.code ?? (job.state === "failed" ? failureCode(job) : null)),

@@ -365,6 +365,9 @@ describe("jobs with an id", () => {
     ]);
     const { stdout } = await site.run(["jobs", "--agent", "gpu-2"]);
     expect(stdout).toContain(`${waiting_for} (pull --now)`);
+    const table = await site.run(["jobs", "--agent", "gpu-2"], { terminal: true, columns: 80 });
+    expect(table.stdout).toMatch(/queued +its window opens in 9h3m\n/);
+    expect(Math.max(...table.stdout.split("\n").map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(80);
     expect((await site.run(["jobs", "--agent", "gpu-2", "--state", "retrying"])).stdout).not.toContain("01b2");
   });
 

@@ -48,6 +48,19 @@ describe("pull --detach", () => {
     expect((await site.run(["pull", "phi4", "--agent", "gpu-2", "--detach"])).status).toBe(75);
   });
 
+  test("shows until when the pulls of a box wait for its hours, and what starts them", async () => {
+    const waiting_for = "waits for its window until 2026-11-30 20:00 Europe/Berlin";
+    const answer = (agent: string) => () => ({
+      job: jobOf({ id: "01b20aac-24d0-7785-b91f-000000000001", agent, waiting_for }),
+    });
+    await site.agent("gpu-1", { answer: answer("gpu-1") });
+    await site.agent("gpu-2", { answer: answer("gpu-2") });
+    const one = await site.run(["pull", "phi4", "--agent", "gpu-1", "--detach"]);
+    expect(one.stderr).toContain(`gpu-1 ${waiting_for}\n  --now pulls at once\n`);
+    const two = await site.run(["pull", "phi4", "--all", "--detach"]);
+    expect(two.stderr).toContain("gpu-1, gpu-2 wait for their windows\n  --now pulls at once\n");
+  });
+
   test("prints one document with the jobs under --json", async () => {
     await site.agent("gpu-1");
     const { status, stdout } = await site.run(["pull", "phi4", "llama3.2:1b", "--detach", "--json"]);
