@@ -7,13 +7,14 @@ import { signOfLifeMs } from "./base/sightings.ts";
 import type { AgentView } from "./courier/agent_view.ts";
 import { findJobOf } from "./courier/cut_lists.ts";
 import {
+  documentOf,
+  explained,
   type PruneChoices,
   pruneArguments,
-  prunedOf,
   type ShownPruned,
   type ShownUsage,
-  usageOf,
 } from "./courier/disk.ts";
+
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
 import { type FindJobOptions, type ListOptions, Lists } from "./courier/lists.ts";
@@ -33,6 +34,7 @@ import {
   keepAliveSeconds,
   type ModelDetails,
   newPull,
+  type PublishedModel,
   type Response,
 } from "./protocol.ts";
 import type { Forgotten, Transport } from "./transport.ts";
@@ -342,7 +344,7 @@ export class Courier {
    *   older than this verb; else as `request()`
    */
   async diskUsage(agent: string, options?: RequestOptions): Promise<ShownUsage> {
-    return usageOf(agent, await this.#disk(agent, { verb: "disk_usage" }, options));
+    return documentOf(agent, "disk_usage", await this.#disk(agent, { verb: "disk_usage" }, options));
   }
 
   /**
@@ -352,7 +354,17 @@ export class Courier {
    */
   async prune(agent: string, choices: PruneChoices = {}, options?: RequestOptions): Promise<ShownPruned> {
     const request: Request = { verb: "prune", arguments: pruneArguments(choices) };
-    return prunedOf(agent, await this.#disk(agent, request, options));
+    return documentOf(agent, "pruned", await this.#disk(agent, request, options));
+  }
+
+  /**
+   * A model as an agent finds it in its registry: for models of registries that are not reached from here.
+   * @throws CourierError `not_found` when the registry has no such model; `forbidden` or `unavailable` when the agent cannot
+   *   ask it; else as `request()`
+   */
+  async publishedModel(agent: string, model: string, options?: RequestOptions): Promise<PublishedModel> {
+    const request: Request = { verb: "published_model", modelName: normalModelName(model) };
+    return documentOf(agent, "published", await this.request(agent, request, options));
   }
 
   async #disk(agent: string, request: Request, options: RequestOptions = {}): Promise<Response> {

@@ -13,6 +13,7 @@ import * as keeping from "./protocol/keep_alive.ts";
 import { LIMITS as limits } from "./protocol/limits.ts";
 import { ModelDetails as modelDetails } from "./protocol/model_details.ts";
 import { OllamaHealth as ollamaHealth } from "./protocol/ollama_health.ts";
+import { PublishedModel as publishedModel } from "./protocol/published_model.ts";
 import { windowNote as noteOfWindow, windowOf as readWindow, RETRY_NOTE as retryNote } from "./protocol/retry_note.ts";
 import * as signing from "./protocol/signing.ts";
 import { cut } from "./protocol/text.ts";
@@ -58,6 +59,7 @@ export const Verb = z.enum([
   "disk_usage",
   "prune",
   "fetch_model",
+  "published_model",
 ]);
 export type Verb = z.infer<typeof Verb>;
 
@@ -80,6 +82,7 @@ export const VERBS: Readonly<Record<Verb, { changing: boolean; version: 1 | 2; m
   disk_usage: { changing: false, version: 2, model: false },
   prune: { changing: true, version: 2, model: false },
   fetch_model: { changing: true, version: 2, model: true },
+  published_model: { changing: false, version: 2, model: true },
 };
 
 /** The code of an error. src/base/errors.ts has the list, with the exit and HTTP status for each. */
@@ -258,6 +261,7 @@ export const Response = z.object({
   disk_usage: extra(maybe(object(leftovers.DiskUsage))),
   pruned: extra(maybe(object(leftovers.Pruned))),
   fetch: extra(maybe(object(Fetch))),
+  published: extra(maybe(object(publishedModel))),
   /** Names of the lists that were cut to fit `responseBytes`. Missing: none. */
   truncated: maybe(z.array(z.string())),
   ...signing.responseSigning,
@@ -284,6 +288,9 @@ export const { DiskUsage, Leftover, Pruned } = leftovers;
 export type DiskUsage = z.infer<typeof DiskUsage>;
 export type Leftover = z.infer<typeof Leftover>;
 export type Pruned = z.infer<typeof Pruned>;
+
+export const PublishedModel = publishedModel;
+export type PublishedModel = z.infer<typeof PublishedModel>;
 
 export const { KeepAlive, keepAliveSeconds } = keeping;
 export type KeepAlive = keeping.KeepAlive;

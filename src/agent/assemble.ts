@@ -230,7 +230,8 @@ function assembleWork(parts: AgentParts, common: Common) {
   const left = new LeftHelpers({ ollama, pulls, jobs, clock });
   const { mirrorSource: source } = parts;
   const fetches = source === null ? null : new Fetches({ source, ledger, changes, clock, log });
-  return { monitor, box, jobs, fetches, models, registries, preflight, protection, left };
+  const asked = parts.mirror?.mode === "only" ? null : parts.registry;
+  return { monitor, box, jobs, fetches, models, registries, asked, preflight, protection, left };
 }
 type Work = ReturnType<typeof assembleWork>;
 
@@ -275,7 +276,7 @@ type Reporting = ReturnType<typeof assembleReporting>;
 function assembleCommands(
   { identity, key, listTtlMs, changeTtlMs, requireSignatures: mode, transport, ollama, ledger, clock, log }: AgentParts,
   { keys, shareTime, outage, condition }: Common,
-  { jobs, fetches, monitor, models, registries, preflight, protection }: Work,
+  { jobs, fetches, monitor, models, registries, asked, preflight, protection }: Work,
   { activity, state }: Reporting,
 ) {
   const late = new LateCommands({ jobs, ledger, log });
@@ -286,6 +287,7 @@ function assembleCommands(
     monitor,
     models,
     registries,
+    registry: asked,
     preflight,
     protection,
     late,

@@ -23,16 +23,17 @@ type Cut<Document> = Document & { readonly truncated?: string[] | undefined };
 export type ShownUsage = Cut<DiskUsage>;
 export type ShownPruned = Cut<Pruned>;
 
-/** @throws CourierError `internal` for a response without it */
-export function usageOf(agent: string, { disk_usage, truncated }: Response): ShownUsage {
-  if (disk_usage === undefined) throw unreadable(agent, "disk_usage");
-  return { ...disk_usage, ...cutLists("disk_usage", truncated) };
-}
-
-/** @throws CourierError `internal` for a response without it */
-export function prunedOf(agent: string, { pruned, truncated }: Response): ShownPruned {
-  if (pruned === undefined) throw unreadable(agent, "pruned");
-  return { ...pruned, ...cutLists("pruned", truncated) };
+/** What a response holds in the field of its verb. @throws CourierError `internal` for a response without it */
+export function documentOf<Field extends "disk_usage" | "pruned" | "published">(
+  agent: string,
+  field: Field,
+  response: Response,
+): Cut<NonNullable<Response[Field]>> {
+  const document = response[field];
+  if (document !== undefined) return { ...document, ...cutLists(field, response.truncated) };
+  throw new CourierError("internal", `${agent} answered without a ${field} that can be read`, {
+    hint: "Update gpuctl and gpu-server to the version of that agent",
+  });
 }
 
 /** The response names each list with its field in front. */
@@ -42,8 +43,11 @@ function cutLists(field: string, truncated: readonly string[] = []): { readonly 
   return own.length === 0 ? {} : { truncated: own };
 }
 
-function unreadable(agent: string, field: string): CourierError {
-  return new CourierError("internal", `${agent} answered without a ${field} that can be read`, {
-    hint: "Update gpuctl and gpu-server to the version of that agent",
+/** An older agent only says that it does not know the verb. */
+export function explained(agent: string, error: CourierError): CourierError {
+  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
+  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
+    hint: `Install this release of gpu-agent on ${agent}`,
+    cause: error,
   });
 }

@@ -251,7 +251,7 @@ describe("words", () => {
     const named = (wanted: (verb: Verb) => boolean): string => Verb.options.filter(wanted).join(" ");
     expect(named((verb) => VERBS[verb].version === 1)).toBe("list_models pull_model delete_model");
     expect(named((verb) => !VERBS[verb].changing)).toBe(
-      "list_models ping show_model list_running list_jobs disk_usage",
+      "list_models ping show_model list_running list_jobs disk_usage published_model",
     );
     expect(named((verb) => !VERBS[verb].model)).toBe(
       "list_models ping list_running list_jobs cancel_job disk_usage prune",

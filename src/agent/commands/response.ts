@@ -20,6 +20,7 @@ export type Result = Pick<
   | "disk_usage"
   | "pruned"
   | "fetch"
+  | "published"
   | "truncated"
 >;
 

@@ -12,6 +12,7 @@ import { pruneDisk, showDisk } from "../models/disk_verbs.ts";
 import type { LateCommands } from "../models/late_commands.ts";
 import { loadModel } from "../models/loading.ts";
 import type { Loads } from "../models/loads.ts";
+import { type ManifestReader, readPublished } from "../models/published.ts";
 import { shownDetails } from "../models/shown.ts";
 import { isLoaded, unload } from "../models/unloading.ts";
 import type { OllamaMonitor } from "../ollama/monitor.ts";
@@ -34,6 +35,8 @@ export interface VerbsDeps {
   readonly monitor: OllamaMonitor;
   readonly models: ModelsFolder;
   readonly registries: Pick<AllowedRegistries, "requireAllowed">;
+  /** Null: this box asks no registry. */
+  readonly registry: ManifestReader | null;
   readonly preflight: Preflight;
   readonly protection: Protection;
   readonly late: LateCommands;
@@ -76,6 +79,7 @@ const HANDLERS: Record<Verb, Handler> = {
   disk_usage: async (_, context) => await showDisk(context),
   prune: async (command, context) => await pruneDisk(command.arguments, context),
   fetch_model: (command, context) => fetchModel(requireModel(command), context),
+  published_model: async (command, context) => await readPublished(requireModel(command), context),
 };
 
 export class Verbs {
@@ -116,6 +120,7 @@ function deedOf({ verb, model, arguments: given }: AcceptedCommand): string {
     disk_usage: "show what is on the disk",
     prune: "remove what is left over",
     fetch_model: `fetch ${name} into the mirror`,
+    published_model: `ask the registry of ${name}`,
   };
   return deeds[verb];
 }

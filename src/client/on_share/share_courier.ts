@@ -70,7 +70,9 @@ export class ShareCourier extends Courier implements FleetCourier {
     ...[names, pattern, { registries, signal }]: Parameters<FleetCourier["updates"]>
   ): Promise<UpdatesDocument> {
     const found = await this.listModels(names, { signal });
-    return await readUpdates(this.#publishedModels(registries), found, pattern);
+    return await readUpdates(this.#publishedModels(registries), found, pattern, async (agent, model, { timeoutMs }) => {
+      return await this.publishedModel(agent, model, { timeoutMs, signal });
+    });
   }
 
   async fit(...[model, names, { registries }]: Parameters<FleetCourier["fit"]>): Promise<ModelFitDocument> {

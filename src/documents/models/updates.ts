@@ -9,6 +9,7 @@ import type { Published, PublishedModels } from "../../program/registry/publishe
 import { AgentName } from "../../protocol.ts";
 import { Bytes, Instant, orNull } from "../named.ts";
 import { unavailableAgents, unavailableField } from "../unavailable.ts";
+import { type AskAgent, AskedAgents } from "./asked_agents.ts";
 
 export const UpdateDocument = z
   .object({
@@ -43,11 +44,13 @@ const ORDER: readonly UpdateDocument["state"][] = ["outdated", "unknown", "local
  * Compares models with their registries, each name once. A model that Ollama runs on another host has no manifest there, and
  * is left out.
  * @param pattern only names that it matches; upper and lower case name the same model
+ * @param askAgent for models whose registry is not reached from here
  */
 export async function readUpdates(
   published: Pick<PublishedModels, "ask">,
   { models, unavailable }: FleetModels,
   pattern = "*",
+  askAgent?: AskAgent,
 ): Promise<UpdatesDocument> {
   const wanted = pattern.toLowerCase();
   const compared = models.filter(
@@ -59,7 +62,7 @@ export async function readUpdates(
     digest,
     gotAtMs: instantMs(modified_at) + clockOffsetMs,
   }));
-  const answers = await published.ask(held);
+  const answers = await published.ask(held, askAgent && new AskedAgents(compared, askAgent).ask);
   const updates = compared.flatMap((model) => {
     const answer = answers.get(model.name.toLowerCase());
     return answer === undefined ? [] : [updateOf(model, answer)];

@@ -16,16 +16,22 @@ export interface HeldModel {
   readonly gotAtMs: number;
 }
 
+interface PublishedFacts {
+  readonly digest: string;
+  readonly totalBytes: number;
+  /** As in a manifest; null: unknown. */
+  readonly weightsBytes: number | null;
+}
+
+/**
+ * Asks about a model where somebody else may reach its registry.
+ * @returns `none`: the registry has no such model; null: nobody could ask it
+ */
+export type AskElsewhere = (name: string) => Promise<PublishedFacts | "none" | null>;
+
 /** What a registry has under a name. */
 export type Published =
-  | {
-      readonly kind: "manifest";
-      readonly digest: string;
-      readonly totalBytes: number;
-      /** As in a manifest; null: unknown. */
-      readonly weightsBytes: number | null;
-      readonly checkedAtMs: number;
-    }
+  | (PublishedFacts & { readonly kind: "manifest"; readonly checkedAtMs: number })
   /** It has no such model: copies, and what was built on a box. */
   | { readonly kind: "none"; readonly checkedAtMs: number }
   | { readonly kind: "unknown"; readonly reason: string; readonly checkedAtMs: number };
@@ -45,14 +51,21 @@ interface Kept {
   settled?: Published;
 }
 
-/** The registries that did not answer in one round, with the reason. */
-type Unreachable = Map<string, string>;
+/** One call of `ask()`. */
+interface Round {
+  readonly beganMs: number;
+  /** The registries that did not answer, with the reason. */
+  readonly unreachable: Map<string, string>;
+  readonly elsewhere: AskElsewhere | undefined;
+}
 
 const KEPT_MS = 6 * 3600_000;
 /** A failure, or an answer that a box seems to be ahead of, is asked for again after this time. */
 const ASK_AGAIN_MS = 60_000;
 const MAX_KEPT = 2_000;
 const AT_ONCE = 8;
+/** Others are not asked later than this in a round: they may take a while each. */
+const ELSEWHERE_MS = 15_000;
 /** Of one round; what is left is asked for by the next one. */
 const ROUND_MS = 20_000;
 
@@ -71,24 +84,19 @@ export class PublishedModels {
   }
 
   /**
-   * What the registries have under the names of these models: of each name once, however many boxes have it. Never rejects.
+   * What the registries have under the names of these models: of each name once, however many boxes have it. Rejects only as
+   * `elsewhere` does.
+   * @param elsewhere for names whose registry cannot be reached, or may not be asked, from here
    * @returns by the name in lower case
    */
-  async ask(models: readonly HeldModel[]): Promise<ReadonlyMap<string, Published>> {
-    const beganMs = this.#options.clock.monotonic();
-    const unreachable: Unreachable = new Map();
+  async ask(models: readonly HeldModel[], elsewhere?: AskElsewhere): Promise<ReadonlyMap<string, Published>> {
+    const round: Round = { beganMs: this.#options.clock.monotonic(), unreachable: new Map(), elsewhere };
     const byName = Map.groupBy(models, ({ name }) => name.toLowerCase());
-    const answers = [...byName].map(
-      async ([key, held]) => [key, await this.#answer(key, held, { beganMs, unreachable })] as const,
-    );
+    const answers = [...byName].map(async ([key, held]) => [key, await this.#answer(key, held, round)] as const);
     return new Map(await Promise.all(answers));
   }
 
-  async #answer(
-    key: string,
-    held: readonly HeldModel[],
-    round: { readonly beganMs: number; readonly unreachable: Unreachable },
-  ): Promise<Published> {
+  async #answer(key: string, held: readonly HeldModel[], round: Round): Promise<Published> {
     const known = this.#kept.get(key);
     if (known !== undefined && this.#stillCounts(known, held)) return await known.answer;
     return await this.#slots.run(async () => {
@@ -98,7 +106,7 @@ export class PublishedModels {
       if (other !== undefined && other !== known) return await other.answer;
       if (clock.monotonic() - round.beganMs >= ROUND_MS)
         return this.#unknown(`not asked within ${ROUND_MS / 1000} s: ask again`);
-      return await this.#keep(key, this.#read(held[0]?.name ?? key, round.unreachable));
+      return await this.#keep(key, this.#read(held[0]?.name ?? key, round));
     });
   }
 
@@ -122,20 +130,32 @@ export class PublishedModels {
     return kept.settled;
   }
 
-  async #read(name: string, unreachable: Unreachable): Promise<Published> {
+  async #read(name: string, round: Round): Promise<Published> {
     try {
       const { host } = parseModelName(name);
-      if (!this.#registries.allows(name)) return this.#unknown(`${host} may not be asked (--allow-registry)`);
-      const known = unreachable.get(host);
-      if (known !== undefined) return this.#unknown(known);
+      if (!this.#registries.allows(name))
+        return await this.#elsewhere(name, `${host} may not be asked (--allow-registry)`, round);
+      const known = round.unreachable.get(host);
+      if (known !== undefined) return await this.#elsewhere(name, known, round);
       const { digest, totalBytes, weightsBytes = null } = await this.#registry.readManifest(name);
       return { kind: "manifest", digest, totalBytes, weightsBytes, checkedAtMs: this.#options.clock.now() };
     } catch (error) {
       const { code, message } = asCourierError(error);
       if (code === "not_found") return { kind: "none", checkedAtMs: this.#options.clock.now() };
-      if (error instanceof UnreachableRegistry) unreachable.set(parseModelName(name).host, message);
-      return this.#unknown(message);
+      if (!(error instanceof UnreachableRegistry)) return this.#unknown(message);
+      round.unreachable.set(parseModelName(name).host, message);
+      return await this.#elsewhere(name, message, round);
     }
+  }
+
+  /** @param reason why it cannot be asked from here */
+  async #elsewhere(name: string, reason: string, { elsewhere, beganMs }: Round): Promise<Published> {
+    const { clock } = this.#options;
+    if (elsewhere === undefined || clock.monotonic() - beganMs >= ELSEWHERE_MS) return this.#unknown(reason);
+    const found = await elsewhere(name);
+    if (found === null) return this.#unknown(`${reason}; no agent could ask it either`);
+    if (found === "none") return { kind: "none", checkedAtMs: clock.now() };
+    return { kind: "manifest", ...found, checkedAtMs: clock.now() };
   }
 
   #unknown(reason: string): Published {

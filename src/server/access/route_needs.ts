@@ -43,7 +43,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   "DELETE /v1/mirror/fetches/:id": onAll("cancel_job"),
   "DELETE /v1/mirror/models/:model": onAll("delete_model"),
   "POST /v1/mirror/gc": onAll("delete_model"),
-  "GET /v1/fit": "show_model",
+  "GET /v1/fit": "published_model",
   "GET /v1/jobs": "list_jobs",
   "POST /v1/jobs": "pull_model",
   "GET /v1/jobs/:id": "list_jobs",

@@ -18,6 +18,7 @@ const MEANINGS: Readonly<Record<TokenVerb, string>> = {
   delete_model: "delete models",
   disk_usage: "show what is on the disk",
   prune: "remove what downloads and deletes left on the disk",
+  published_model: "show what registries have, and which boxes it fits",
 };
 
 /** For `--help`. Every token may list and ping the agents that it sees. */

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Registry } from "#sim/registry/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { UpdatesDocument } from "#src/documents/models/updates.ts";
+import type { Response } from "#src/protocol.ts";
 import { answerAsAgent, modelOf, type ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { TwoWays, WAYS, type Way } from "./two_ways.ts";
 
@@ -129,6 +130,79 @@ function endPulls(agents: readonly ScriptedAgent[]): void {
 function pullsOf({ commands }: ScriptedAgent): (string | undefined)[] {
   return commands.filter(({ command }) => command === "pull_model").map(({ model_name }) => model_name);
 }
+
+/** What the agents were asked about. */
+function askedOf(agents: readonly ScriptedAgent[]): string[] {
+  const asked = agents.flatMap(({ commands }) => commands.filter(({ command }) => command === "published_model"));
+  return asked.map(({ model_name }) => model_name ?? "");
+}
+
+/** Answers as an agent that reaches the registry, unless `refuses` has what it says. */
+function reachRegistry(agents: readonly ScriptedAgent[], refuses?: Partial<Response>): void {
+  for (const agent of agents)
+    agent.answer = (command, of) => {
+      if (command.command !== "published_model") return answerAsAgent(command, of);
+      if (refuses !== undefined) return { success: false, ...refuses };
+      const short = command.model_name?.split("/").at(-1)?.split(":")[0] ?? "";
+      if (!NAMES.includes(short)) return { success: false, code: "not_found", error: "no such model" };
+      return { published: { digest: registry.manifestDigest(short), total_bytes: 2_040, weights_bytes: 2_000 } };
+    };
+}
+
+/** The registry may not be asked from where the comparison is made. */
+async function outOfReach(): Promise<void> {
+  await site[Symbol.asyncDispose]();
+  site = await TwoWays.open(systemClock);
+}
+
+describe.each([...WAYS])("outdated over the %s, where only agents reach the registry", (way) => {
+  test("asks one agent for each name, and shows the same", async () => {
+    await outOfReach();
+    const agents = await openFleet();
+    reachRegistry(agents);
+    const { status, stdout } = await site.run(way, ["outdated", "--json"]);
+    const { updates } = UpdatesDocument.parse(JSON.parse(stdout));
+    const counts = Map.groupBy(updates, ({ state }) => state);
+    expect([status, ...[...counts].map(([state, of]) => [state, of.length])]).toEqual([
+      0,
+      ["outdated", 3],
+      ["local", 2],
+      ["current", 20],
+    ]);
+    expect(updates[0]).toMatchObject({ name: nameOf("m01"), registry_size: 2_040 });
+    expect(askedOf(agents).toSorted()).toEqual([...LOCAL, ...NAMES].map(nameOf).toSorted());
+    expect(requests().every((count) => count === 0)).toBe(true);
+  });
+
+  test("shows why it is unknown where no agent is able: two are asked, and one that is too old only at first", async () => {
+    await outOfReach();
+    const agents = await openFleet();
+    reachRegistry(agents, { code: "unimplemented", error: 'Unknown command "published_model"' });
+    const { stdout } = await site.run(way, ["outdated", "--json"]);
+    const { updates } = UpdatesDocument.parse(JSON.parse(stdout));
+    expect(new Set(updates.map(({ state, reason }) => `${state}: ${reason}`))).toEqual(
+      new Set([`unknown: ${registry.host} may not be asked (--allow-registry); no agent could ask it either`]),
+    );
+    // Eight names are compared at once.
+    for (const agent of agents) expect(askedOf([agent]).length).toBeLessThanOrEqual(8);
+    const perName = Map.groupBy(askedOf(agents), (name) => name);
+    expect(Math.max(...[...perName.values()].map((each) => each.length))).toBe(2);
+  });
+
+  test("asks the next agent where one does not allow the registry", async () => {
+    await outOfReach();
+    const agents = await openFleet();
+    reachRegistry(agents);
+    reachRegistry(agents.slice(0, 1), { code: "forbidden", error: "pulls are allowed there from elsewhere only" });
+    const { stdout } = await site.run(way, ["outdated", nameOf("m01"), "--json"]);
+    const { updates } = UpdatesDocument.parse(JSON.parse(stdout));
+    expect(updates.map(({ state, agents: having }) => [state, having])).toEqual([
+      ["outdated", ["gpu-1", "gpu-2"]],
+      ["current", ["gpu-3"]],
+    ]);
+    expect(askedOf(agents)).toEqual([nameOf("m01"), nameOf("m01")]);
+  });
+});
 
 describe.each([...WAYS])("update over the %s", (way) => {
   test("pulls what is outdated on the boxes that have it, and then there is nothing left to do", async () => {

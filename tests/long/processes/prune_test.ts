@@ -1,5 +1,5 @@
-// disk and prune beside an Ollama that pulls: simulated, or the real one that OLLAMA_TEST_BINARY names. What they count is
-// counted here again, from the files alone.
+// disk and prune beside an Ollama that pulls: simulated, or the real one that OLLAMA_TEST_BINARY names. This
+// counts again what they count, from the files alone.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import {
@@ -123,7 +123,7 @@ function countFiles() {
   };
 }
 
-/** The models as Ollama lists them, and that each of their blobs has the bytes of its digest. */
+/** Ollama's list and details of its models. Each of their blobs must have the bytes of its digest. */
 async function health(names: readonly string[]) {
   const { models } = countFiles();
   for (const name of models) {

@@ -183,7 +183,7 @@ export const ROUTES: Readonly<Record<string, Row>> = {
   },
   "POST /v1/mirror/gc": { needs: "delete_model", onAll: true, requests: paths(() => "/v1/mirror/gc") },
   "GET /v1/fit": {
-    needs: "show_model",
+    needs: "published_model",
     requests: paths(
       ({ model }) => `/v1/fit?model=${model}`,
       ({ model, agent }) => `/v1/fit?model=${model}&agent=${agent}`,

@@ -103,7 +103,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
     files: "src/agent/pulls/*.ts",
     may: [...BASE, REGISTRY, "src/{agent/box,program/disk_reserve}.ts", ...agent("ollama disk ledger pulls/limits")],
   },
-  { files: "src/agent/models/*.ts", may: [...BASE, PROTECTION, ...agent("ollama disk ledger pulls")] },
+  { files: "src/agent/models/*.ts", may: [...BASE, PROTECTION, REGISTRY, ...agent("ollama disk ledger pulls")] },
   { files: "src/agent/presence/*.ts", may: [...SEAM, ...TRUST, METRICS] },
   {
     files: "src/agent/commands/*.ts",

@@ -1,5 +1,6 @@
 // /v1/updates: which models of the fleet are not what their registries have now.
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { AskAgent } from "../../../documents/models/asked_agents.ts";
 import { readUpdates, type UpdateDocument, UpdatesDocument } from "../../../documents/models/updates.ts";
 import { readModels } from "../../fleet/read_models.ts";
 import type { Env } from "../../http/env.ts";
@@ -27,7 +28,7 @@ const listUpdates = createRoute({
   tags: ["models"],
   summary: "Compare the models of the fleet with their registries",
   description:
-    "Asks each registry once for each name, within 25 s, and keeps its answers for 6 hours, and a failure for " +
+    "Asks each registry once for each name, within 30 s, or an agent that has the model where gpu-server does not reach it, and keeps its answers for 6 hours, and a failure for " +
     "a minute. Models that Ollama runs on another host are left out.",
   security,
   request: { query: QUERY.updates },
@@ -42,6 +43,9 @@ export function addUpdateRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): 
     const { agent, name } = context.req.valid("query");
     const services = servicesOf(context);
     const found = await readModels(services, { agent, signal: context.req.raw.signal });
-    return context.json(await readUpdates(services.publishedModels, found, name), 200);
+    const { signal } = context.req.raw;
+    const askAgent: AskAgent = async (of, model, { timeoutMs }) =>
+      await services.courier.publishedModel(of, model, { timeoutMs, signal });
+    return context.json(await readUpdates(services.publishedModels, found, name, askAgent), 200);
   });
 }
