@@ -31,7 +31,7 @@ const DOCUMENTS = [
   ["ps", "Running"],
   ["jobs", "Jobs, with the refused commands of each agent; --follow: a Job per change"],
   ["pull, update, wait", "a Job per change; pull --detach: Jobs"],
-  ["plan", "differences, and boxes with steps, fetch_bytes, fits; unknown has the reason"],
+  ["plan", "differences, and boxes with steps (fits_memory), fetch_bytes, fits (the disk); unknown has the reason"],
   ["apply", "a Job per change, then Deleted"],
   ["rm", "Deleted"],
   ["cp", "Copied"],

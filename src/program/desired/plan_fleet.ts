@@ -5,6 +5,7 @@ import type { AgentView } from "../../courier/agent_view.ts";
 import { describeView } from "../../courier/describe_view.ts";
 import type { Model, State } from "../../protocol.ts";
 import { Protection } from "../protection.ts";
+import { type Fit, fitOf } from "../registry/model_fit.ts";
 import type { DesiredFleet, DesiredModel, Target } from "./fleet_file.ts";
 
 export interface Step {
@@ -12,6 +13,8 @@ export interface Step {
   readonly model: string;
   /** To fetch, or that the model has on this box; null: unknown. */
   readonly size: number | null;
+  /** Of a model to fetch: whether it fits the memory of the box, an estimate; null: unknown. */
+  readonly fits_memory?: Fit["verdict"];
 }
 
 export interface BoxPlan {
@@ -97,7 +100,7 @@ function planBox(
   const unknown = unknownReason(view);
   if (unknown !== null || state === null) return unknownBox(agent, unknown ?? describeView(view));
   const installed = new Map((state.models ?? []).map((model) => [model.name.toLowerCase(), model]));
-  const steps = wanted.map((model) => stepFor(model, installed.get(model.key), copies));
+  const steps = wanted.map((model) => withMemory(stepFor(model, installed.get(model.key), copies), state));
   const named = new Set(wanted.map(({ key }) => key));
   const isKept = keptBy(agent, state);
   const surplus = prune ? [...installed].filter(([key]) => !named.has(key) && !isKept(key)) : [];
@@ -111,6 +114,12 @@ function stepFor({ name, key, digest }: Wanted, installed: Model | undefined, co
     return { action: "unchanged", model: installed.name, size: installed.size };
   const size = copies.get(key)?.find(isRight)?.size ?? null;
   return { action: installed === undefined ? "pull" : "update", model: name, size };
+}
+
+/** By its whole size: next to the weights the rest of a model is nothing. */
+function withMemory(step: Step, { gpus, memory = null }: State): Step {
+  if (step.action !== "pull" && step.action !== "update") return step;
+  return { ...step, fits_memory: fitOf(step.size, { gpus, memory }).verdict };
 }
 
 function roomFor(steps: readonly Step[], { disk }: State): Pick<BoxPlan, "fetch_bytes" | "free_bytes" | "fits"> {

@@ -6,6 +6,7 @@ import { type BoxPlan, countDifferences, planFleet } from "#src/program/desired/
 import { type Job, type Model, newPull, State } from "#src/protocol.ts";
 import { modelOf } from "#tests/support/sites/scripted_agent.ts";
 
+const GPU = { index: 0, uuid: "GPU-1", name: "H200", memory_used_bytes: 0 };
 const NOW = "2026-11-28T03:37:13.995Z";
 
 interface Box {
@@ -15,11 +16,13 @@ interface Box {
   readonly jobs?: readonly Job[];
   readonly truncated?: readonly string[];
   readonly protect?: readonly string[];
+  /** Of one GPU, and of the box. */
+  readonly memory?: { readonly gpu: number; readonly ram: number };
 }
 
 function boxOf(
   agent: string,
-  { models = [], labels = {}, free = 20e9, jobs = [], truncated = [], protect = [] }: Box = {},
+  { models = [], labels = {}, free = 20e9, jobs = [], truncated = [], protect = [], memory }: Box = {},
 ): AgentView {
   const state = State.parse({
     timestamp: NOW,
@@ -46,7 +49,8 @@ function boxOf(
     jobs,
     job_count: jobs.length,
     disk: free === null ? null : { path: "/m", free_bytes: free, total_bytes: 1e12 },
-    gpus: [],
+    gpus: memory === undefined ? [] : [{ ...GPU, memory_total_bytes: memory.gpu }],
+    ...(memory === undefined ? {} : { memory: { total_bytes: memory.ram, available_bytes: memory.ram } }),
     truncated,
     labels,
     protected: protect,
@@ -74,6 +78,21 @@ const PHI = modelOf("phi4:latest", { digest: "a".repeat(64), size: 9e9 });
 const PHI_ON_ALL = ["models:", "  - name: phi4", "    on: all"];
 
 describe("planFleet()", () => {
+  test("estimates whether what is to be fetched fits the memory, by the size of another box's copy", () => {
+    const boxes = [
+      boxOf("gpu-1", { models: [PHI], memory: { gpu: 24e9, ram: 64e9 } }),
+      boxOf("gpu-2", { memory: { gpu: 24e9, ram: 64e9 } }),
+      boxOf("gpu-3", { memory: { gpu: 8e9, ram: 64e9 } }),
+      boxOf("gpu-4", { memory: { gpu: 4e9, ram: 4e9 } }),
+      boxOf("gpu-5"),
+    ];
+    const verdicts = (found: readonly BoxPlan[]) => found.flatMap(({ steps }) => steps.map((step) => step.fits_memory));
+    const partly = "fits partly: the rest runs on the CPU";
+    expect(verdicts(plan(PHI_ON_ALL, ...boxes))).toEqual([undefined, "fits", partly, "does not fit", null]);
+    // No box has it, so that its size is unknown.
+    expect(verdicts(plan(PHI_ON_ALL, ...boxes.slice(1, 2)))).toEqual([null]);
+  });
+
   test("pulls what a box lacks, and leaves what it has", () => {
     const found = plan(PHI_ON_ALL, boxOf("gpu-1", { models: [PHI] }), boxOf("gpu-2"));
     expect(stepsOf(found)).toEqual(["gpu-1 unchanged phi4:latest", "gpu-2 pull phi4:latest"]);

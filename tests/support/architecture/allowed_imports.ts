@@ -43,7 +43,10 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   { files: "src/protocol.ts", may: ["src/base/{errors,foreign_text}.ts", "src/protocol/*.ts"] },
   { files: METRICS, may: BASE },
   { files: REGISTRY, may: [...BASE, "src/program/flags.ts"] },
-  { files: DESIRED, may: [...BASE, PROTECTION, "src/courier/{agent_view,describe_view}.ts"] },
+  {
+    files: DESIRED,
+    may: [...BASE, PROTECTION, "src/program/registry/model_fit.ts", "src/courier/{agent_view,describe_view}.ts"],
+  },
   { files: "src/program/*.ts", may: ["package.json", "src/base/{errors,format,invisible,log,model_name}.ts"] },
   { files: "src/trust/*.ts", may: BASE },
   { files: KNOWN_AGENTS, may: [...BASE, ...TRUST] },

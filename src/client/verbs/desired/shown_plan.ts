@@ -5,6 +5,7 @@ import type { AgentView } from "../../../courier/agent_view.ts";
 import { isListed } from "../../../courier/selection.ts";
 import { type DesiredFleet, MAX_FLEET_FILE_BYTES, parseFleetFile } from "../../../program/desired/fleet_file.ts";
 import { type BoxPlan, countDifferences, planFleet, type Step } from "../../../program/desired/plan_fleet.ts";
+import { FIT_ASSUMPTION } from "../../../program/registry/model_fit.ts";
 import type { Tone } from "../../../program/style.ts";
 import type { Column } from "../../output/table.ts";
 import { readTextFile } from "../../roster/read_file.ts";
@@ -18,7 +19,15 @@ const COLUMNS: readonly Column[] = [
   { title: "MODELS", flexible: true },
   { title: "SIZE", align: "right" },
   { title: "FREE DISK", leaveOut: 1 },
+  { title: "MEMORY", leaveOut: 2, tone: (cell) => (cell === "fits" ? null : "caution") },
 ];
+
+/** In a column; the whole words are in the note. From the worst to the best. */
+const MEMORY = {
+  "does not fit": "does not fit",
+  "fits partly: the rest runs on the CPU": "partly",
+  fits: "fits",
+} as const;
 
 export interface FleetPlan {
   readonly boxes: readonly BoxPlan[];
@@ -72,11 +81,14 @@ export function printPlan(
     );
   const small = boxes.filter((box) => box.fits === false).map(({ agent }) => agent);
   if (small.length > 0) printer.note(`Too little disk space: ${namesText(small)}`);
+  const judged = new Set(boxes.flatMap(({ steps }) => steps.flatMap(({ fits_memory }) => fits_memory ?? [])));
+  const bad = [...judged].filter((verdict) => verdict !== "fits");
+  if (bad.length > 0) printer.note(`MEMORY is ${FIT_ASSUMPTION}`, "partly: the rest runs on the CPU");
 }
 
 /** A row for each kind of change. */
 function rowsOf({ agent, unknown, steps, free_bytes, fits }: BoxPlan): string[][] {
-  if (unknown !== null) return [[agent, "unknown", unknown, "", ""]];
+  if (unknown !== null) return [[agent, "unknown", unknown, "", "", ""]];
   const free =
     free_bytes === null
       ? ""
@@ -84,8 +96,14 @@ function rowsOf({ agent, unknown, steps, free_bytes, fits }: BoxPlan): string[][
   return [...Map.groupBy(steps, ({ action }) => action)].map(([action, of]) => {
     const isFetched = action === "pull" || action === "update";
     const models = action === "unchanged" ? `${of.length}` : of.map(({ model }) => model).join(", ");
-    return [agent, action, models, action === "unchanged" ? "" : sizeText(of), isFetched ? free : ""];
+    return [agent, action, models, action === "unchanged" ? "" : sizeText(of), isFetched ? free : "", memoryText(of)];
   });
+}
+
+/** The worst of them. */
+function memoryText(steps: readonly Step[]): string {
+  const worst = Object.entries(MEMORY).find(([verdict]) => steps.some(({ fits_memory }) => fits_memory === verdict));
+  return worst?.[1] ?? "";
 }
 
 function sizeText(steps: readonly Step[]): string {
