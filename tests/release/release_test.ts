@@ -137,7 +137,7 @@ describe("install.sh", () => {
   test("--help fits 80 columns and names each option's variable by its rule", async () => {
     const { status, stdout } = await run("sh", "install.sh", "--help");
     expect([status, stdout.split("\n").filter((line) => line.length > 80)]).toEqual([0, []]);
-    expect(stdout.match(/^ {2}--[a-z-]+/gm)).toHaveLength(23);
+    expect(stdout.match(/^ {2}--[a-z-]+/gm)).toHaveLength(24);
   });
 
   test.each([
@@ -147,7 +147,7 @@ describe("install.sh", () => {
     [["--role", "client"], "Unknown role: client"],
     [["--share", "shared"], "Not an absolute path: shared"],
     [["--purge"], "--purge and --restore go with --uninstall"],
-    [["--role", "server", "--name", "gpu-1"], "--name, --ollama and --restore are for --role agent"],
+    [["--role", "server", "--name", "gpu-1"], "--name, --ollama, --manage-blobs and --restore are for --role agent"],
     [["--group", "disk"], "The service never joins the group disk"],
     [["--transport", "nats"], "Unknown transport: nats"],
     [["--transport", "nats://u:p@host"], "Invalid address of NATS: nats://u:p@host"],
