@@ -14,6 +14,7 @@ import { agentUser, examineBox } from "./examine.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
 import type { AgentSettings } from "./run.ts";
+import { examineOwnMirror } from "./pulls/mirror/examine.ts";
 import { checkShareTime } from "./trust/check.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 
@@ -28,6 +29,8 @@ type DoctorSettings = Pick<
   | "modelsDir"
   | "allowedRegistries"
   | "insecureRegistries"
+  | "mirror"
+  | "requireSignatures"
 >;
 
 export interface DoctorSurroundings {
@@ -43,19 +46,11 @@ const CLOSE_MS = 2_000;
 
 /** @returns the exit status: 1 when a check failed */
 export async function runDoctor(
-  {
-    name,
-    address,
-    stateDir,
-    trustedKeys,
-    operatorKeys,
-    ollamaUrl,
-    modelsDir,
-    allowedRegistries,
-    insecureRegistries,
-  }: DoctorSettings,
+  settings: DoctorSettings,
   { transport, stop, json }: DoctorSurroundings,
 ): Promise<number> {
+  const { name, address, stateDir, trustedKeys, operatorKeys, ollamaUrl, modelsDir } = settings;
+  const { allowedRegistries, insecureRegistries } = settings;
   const registries = [...allowedRegistries, ...insecureRegistries];
   const ollama = new Ollama({ url: parseOllamaUrl(ollamaUrl), requestTimeoutMs: TIMEOUT_MS });
   const courier = new Courier(transport, { sender: "doctor", timeoutMs: TIMEOUT_MS });
@@ -67,6 +62,7 @@ export async function runDoctor(
     yield* examine({ transport, courier, roster, keepsKeys: false, signal: stop });
     if ((trustedKeys ?? operatorKeys) !== undefined)
       yield* examineShareTime(new ShareTimeFile(stateDir, address), transport);
+    yield* examineOwnMirror(settings, roster, systemClock);
   };
   try {
     return await printChecks(checks(), stdoutReport(json), stop);

@@ -29,6 +29,8 @@ export interface OpenShare {
   readonly saveKeys: () => void;
   /** Null: no operator is trusted. */
   readonly roster: KeptRoster | null;
+  /** The path of the share, where its mirror is; null: every transport is NATS. */
+  readonly path: string | null;
 }
 
 /** @returns the exit status */

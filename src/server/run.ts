@@ -227,7 +227,7 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     ...openQuestions({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, fleet, clock }),
-    examination: new Examination({ transport, courier, roster, store: shared, clock }),
+    examination: new Examination({ transport, courier, roster, store: shared, mirror: ownMirror(settings), clock }),
     authenticator: new Authenticator({ ...entrance, notes: entrance.tokenNotes, login, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
@@ -242,6 +242,12 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
     listeners: new Listeners(maxListeners),
     lists: new RenderedLists(),
   };
+}
+
+/** The one that it fills, or serves. */
+function ownMirror({ mirror, servedMirror }: ServerSettings) {
+  const folder = mirror?.share ?? servedMirror;
+  return folder === null ? null : { mirror: new Mirror(folder, mirrorGuard(systemClock)), isFilled: mirror !== null };
 }
 
 type ModelParts = Omit<MirrorParts, "registries"> & Omit<KeptFleetDeps, "publishedModels">;

@@ -2,6 +2,7 @@
 import { compareNames } from "../../base/order.ts";
 import { Fleet } from "../../courier/fleet.ts";
 import type { NatsFlags } from "../../program/transport_flags.ts";
+import { sharePath } from "../../transport/address.ts";
 import { mostStatesOf } from "../../transport/several.ts";
 import type { VerifyMode } from "../../trust/agents/known_agents.ts";
 import { readKey } from "../../trust/key_file.ts";
@@ -42,7 +43,8 @@ export async function openShare(
     keys: keys.agents,
     left: (description, { message, hint }) => printer.note(`Not included: ${description}: ${message}`, hint),
   });
-  const share: OpenShare = { transport, printer, roster, saveKeys: () => keys.save() };
+  const path = addresses.map(sharePath).find((each) => each !== null) ?? null;
+  const share: OpenShare = { transport, printer, roster, path, saveKeys: () => keys.save() };
   const { requestedBy, clock } = io;
   const trust = { signingKey, agents: keys.agents };
   const fleet = new Fleet(transport, clock, keys.agents, compareNames);

@@ -14,12 +14,18 @@ import { type ModelFitDocument, readFit } from "../../documents/models/fit.ts";
 import { readUpdates, type UpdatesDocument } from "../../documents/models/updates.ts";
 import { chosenRegistries, type RegistryChoices } from "../../program/registry/flags.ts";
 import { PublishedModels } from "../../program/registry/published.ts";
+import { Mirror } from "../../transport/mirror/mirror.ts";
+import { examineMirror } from "../../transport/mirror/reading/examine.ts";
+import { mirrorGuard } from "../../transport/mirror/reading/guard.ts";
 import type { Transport } from "../../transport.ts";
 import { type Decision, isKeyId, trustKey, trustUnsigned } from "../../trust/agents/decisions.ts";
 import type { AgentKey } from "../../trust/agents/known_agents.ts";
 import type { FleetCourier, KeyChoice } from "../fleet_courier.ts";
 import { followRoster } from "../roster/kept.ts";
 import type { OpenShare } from "../session.ts";
+
+/** Whether it can be filled from this machine shows when that is tried: most who run doctor only read it. */
+const USED = { isRequired: false, isFilled: false, requireSigned: null };
 
 export class ShareCourier extends Courier implements FleetCourier {
   readonly mirror = null;
@@ -98,10 +104,12 @@ export class ShareCourier extends Courier implements FleetCourier {
     return refusedBy(asked);
   }
 
-  doctor(agents: Agents | undefined, signal: AbortSignal): AsyncIterable<Check> {
-    const { transport, roster } = this.#share;
+  async *doctor(agents: Agents | undefined, signal: AbortSignal): AsyncGenerator<Check> {
+    const { transport, roster, path } = this.#share;
     const kept = roster === null ? null : () => roster;
-    return examine({ transport, courier: this, agents, roster: kept, keepsKeys: true, signal });
+    yield* examine({ transport, courier: this, agents, roster: kept, keepsKeys: true, signal });
+    const mirror = path === null ? null : new Mirror(path, mirrorGuard(this.#clock));
+    if (mirror !== null) yield* examineMirror({ mirror, ...USED, nowMs: this.#clock.now() });
   }
 
   async knownKeys(): Promise<readonly { readonly agent: string; readonly key: AgentKey }[]> {

@@ -5,6 +5,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Courier } from "../../courier.ts";
 import { examine } from "../../doctor/report.ts";
 import { type DoctorDocument, doctorDocument } from "../../documents/doctor.ts";
+import { examineMirror, type MirrorUnderExamination } from "../../transport/mirror/reading/examine.ts";
 import type { Transport } from "../../transport.ts";
 import type { KeptRoster } from "../../trust/roster/kept_roster.ts";
 import { SharedAnswers } from "./shared_answers.ts";
@@ -16,7 +17,9 @@ export interface ExaminationDeps {
   readonly roster: KeptRoster | null;
   /** What the server shares with others; null: it is alone. */
   readonly store: { examine(): AsyncIterable<Check> } | null;
-  readonly clock: Pick<Clock, "monotonic">;
+  /** Where it reads or fills a mirror; missing: it does neither. */
+  readonly mirror?: Pick<MirrorUnderExamination, "mirror" | "isFilled"> | null;
+  readonly clock: Pick<Clock, "monotonic" | "now">;
 }
 
 /** It writes to the share and pings every agent: everybody who asks within this time gets the same. */
@@ -39,13 +42,15 @@ export class Examination {
   }
 
   async #examine(): Promise<DoctorDocument> {
-    const { transport, courier, roster, store } = this.#deps;
+    const { transport, courier, roster, store, mirror = null, clock } = this.#deps;
     const kept = roster === null ? null : () => roster;
     const signal = new AbortController().signal;
     const checks: Check[] = [];
     for await (const check of examine({ transport, courier, pingMs: PING_MS, roster: kept, keepsKeys: true, signal }))
       checks.push(check);
     for await (const check of store?.examine() ?? []) checks.push(check);
+    const ofMirror = mirror && examineMirror({ ...mirror, isRequired: true, requireSigned: null, nowMs: clock.now() });
+    for await (const check of ofMirror ?? []) checks.push(check);
     return doctorDocument(checks);
   }
 }

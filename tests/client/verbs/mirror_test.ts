@@ -1,6 +1,6 @@
 // The verbs under mirror, on a share that is a folder.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Registry } from "#sim/registry/registry.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
@@ -82,5 +82,42 @@ describe("gpuctl mirror", () => {
     }
     const rated = ["mirror", "add", "phi4", "--fetch-rate", "1MB/s", "--server", "http://127.0.0.1:1"];
     expect((await client.run(rated)).stderr).toContain("gpu-server has the same flag");
+  });
+
+  test("verify names a damaged blob, which is then the only one that is fetched again", async () => {
+    const registry = await Registry.start();
+    try {
+      const model = registry.offer("m", { layers: [2_000_000, 1_000_000] });
+      const insecure = ["--insecure-registry", registry.host];
+      await gpuctl("add", model, ...insecure);
+      expect(await gpuctl("verify")).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(/: 3\.0 MB verified\n$/),
+      });
+      const large = readdirSync(site.at("blobs")).find((name) => statSync(site.at("blobs", name)).size === 2_000_000);
+      const path = site.at("blobs", large ?? "");
+      const right = readFileSync(path);
+      const file = openSync(path, "r+");
+      writeSync(file, "damaged", 1_000_000);
+      closeSync(file);
+      const found = await gpuctl("verify", model);
+      expect(found.status).toBe(1);
+      expect(found.stdout).toBe(`${model}: ${large?.replace("-", ":")} is damaged, --remove-damaged removes it\n`);
+      expect((await gpuctl("add", model, ...insecure)).stdout).toBe(`${model} is in the mirror\n`);
+      const removed = await gpuctl("verify", model, "--remove-damaged", "--json");
+      expect([removed.status, JSON.parse(removed.stdout)]).toMatchObject([
+        1,
+        { model, readable: true, damaged: [large?.replace("-", ":")], missing: [], removed: true },
+      ]);
+      expect(existsSync(path)).toBe(false);
+      const served = registry.served("m").bytes;
+      expect((await gpuctl("add", model, ...insecure)).stdout).toContain("fetched 2.0 MB");
+      expect(registry.served("m").bytes - served).toBe(2_000_000);
+      expect(readFileSync(path).equals(right)).toBe(true);
+      expect((await gpuctl("verify")).status).toBe(0);
+      expect((await gpuctl("verify", "none:latest")).status).toBe(66);
+    } finally {
+      await registry.stop();
+    }
   });
 });

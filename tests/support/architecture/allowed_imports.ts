@@ -127,7 +127,14 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/agent/doctor.ts",
-    may: [...SEAM, ...COURIER, ROSTER, DOCTOR, "src/agent/{examine,run}.ts", ...agent("ollama disk trust")],
+    may: [
+      ...SEAM,
+      ...COURIER,
+      ROSTER,
+      DOCTOR,
+      "src/agent/{examine,run}.ts",
+      ...agent("ollama disk trust pulls/mirror"),
+    ],
   },
   {
     files: "src/agent/*.ts",
@@ -209,6 +216,8 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   {
     files: "src/client/{session,box_clock,{run,on_share,over_http}/*}.ts",
     may: [
+      MIRROR,
+      MIRROR_READING,
       ...CLIENT,
       SEVERAL,
       "src/client/{*,run/*,{on_share,over_http}/open,over_http/{views,models}/*,roster/{kept,read_file},output/*}.ts",
@@ -220,7 +229,13 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
   },
   {
     files: "src/client/{verbs,pulls}/mirror/*.ts",
-    may: [...CLIENT, MIRROR, IN_VERBS, "src/client/{run/reach,pulls/mirror/*,output/{printer,unavailable}}.ts"],
+    may: [
+      ...CLIENT,
+      MIRROR,
+      MIRROR_READING,
+      IN_VERBS,
+      "src/client/{run/reach,pulls/mirror/*,output/{printer,unavailable}}.ts",
+    ],
   },
   {
     files: "src/client/verbs/offline/*.ts",

@@ -120,7 +120,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
   },
   {
     files: "src/server/limits/examination.ts",
-    may: [...SEAM, ...COURIER, ROSTER, "src/{doctor/report,server/limits/shared_answers}.ts"],
+    may: [...SEAM, ...COURIER, ROSTER, MIRROR_READING, "src/{doctor/report,server/limits/shared_answers}.ts"],
   },
   { files: "src/server/fleet/connection.ts", may: [...SEAM, "src/courier/index/share_away.ts"] },
   {

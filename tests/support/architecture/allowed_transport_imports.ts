@@ -43,7 +43,7 @@ export const TRANSPORT_ROWS: readonly { readonly files: string; readonly may: re
     may: [
       ...BASE,
       "src/program/{disk_reserve,registry/*}.ts",
-      "src/transport/share/calls/stall_gate.ts",
+      "src/transport/share/{calls/stall_gate,mount/table}.ts",
       "src/transport/mirror/{*,reading/*}.ts",
     ],
   },

@@ -21,7 +21,7 @@ export function mirroredBytes(
       unreadableHint: "Can this machine read gpu_models on the share?",
       damaged: {
         reason: "the mirror's copy is damaged",
-        hint: `Where the share is mounted: gpuctl mirror rm ${formatModelName(name)}, then add it again`,
+        hint: `Where the mirror is: gpuctl mirror verify --remove-damaged ${formatModelName(name)}, then add or import it again`,
       },
     },
     read: (layer, from, to, signal) => readBlob(mirror, layer, { name, from, to, signal }),

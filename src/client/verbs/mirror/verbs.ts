@@ -15,11 +15,12 @@ import { printMirror } from "./list.ts";
 import { addOnServer, cancelOnServer, collectOnServer, listFetches, removeOnServer } from "./on_server.ts";
 import { signInMirror } from "./signing.ts";
 import type { MirrorVerb } from "./verb.ts";
+import { verifyMirror } from "./verifying.ts";
 
 const ABOUT =
   "Keep models on the share, in gpu_models: a model is brought there once, and every box pulls it from there.\n\n" +
   "Boxes use the mirror as their --mirror says. On a share, these verbs work on its folder; with --server, they ask the\n" +
-  "gpu-server, which needs --mirror. import and sign need the share.";
+  "gpu-server, which needs --mirror. import, sign and verify need the share.";
 
 interface Parts {
   readonly io: ClientIo;
@@ -66,6 +67,7 @@ export function addMirrorVerbs(program: Program, { io, openPrinter, run }: Parts
     .action(async (dir, models) => await importIntoMirror(open(), dir, models));
   addRemoving(mirror, ways);
   addSign(mirror, open);
+  addVerify(mirror, open);
 }
 
 function addRemoving(mirror: Command, { run, isOnServer, open }: Ways): void {
@@ -111,6 +113,22 @@ function addSign(mirror: Command, open: () => MirrorVerb): void {
     .argument("<model...>", "as gpuctl mirror list shows it")
     .addHelpText("after", examples("mirror sign phi4"))
     .action(async (models) => await signInMirror(open(), models));
+}
+
+function addVerify(mirror: Command, open: () => MirrorVerb): void {
+  mirror
+    .command("verify")
+    .description(
+      "Read the blobs of models whole, and name those that are damaged or missing. Exits with 1 if there are any.",
+    )
+    .argument("[model...]", "as gpuctl mirror list shows it (default: all)")
+    .option(
+      "--remove-damaged",
+      "remove damaged blobs: mirror add and import then bring them again, and nothing else",
+      false,
+    )
+    .addHelpText("after", examples("mirror verify", "mirror verify phi4 --remove-damaged"))
+    .action(async (models, choices) => await verifyMirror(open(), models, choices));
 }
 
 function addAdd(mirror: Command, { run, isOnServer, open, namesAgent }: Ways): void {

@@ -100,7 +100,7 @@ describe.each(["a folder", "a server"] as const)("a pull through the mirror in %
     const job = await box.ended(box.jobs.pull("phi4:latest"));
     expect(job).toMatchObject({ state: "failed", code: "unavailable" });
     expect(job.error).toContain("digest mismatch: the mirror's copy is damaged");
-    expect(job.error).toContain("gpuctl mirror rm phi4:latest");
+    expect(job.error).toContain("gpuctl mirror verify --remove-damaged phi4:latest");
     expect(job.retries ?? 0).toBe(0);
     expect([await box.ollama.listModels(), await box.ollama.listHelpers()]).toEqual([[], []]);
   });
