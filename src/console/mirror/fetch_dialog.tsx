@@ -35,7 +35,7 @@ export function FetchDialog({ known, again, onClose }: FetchDialogProps): JSX.El
   return (
     <Dialog title="Fetch a model" onClose={onClose}>
       <form onSubmit={submit}>
-        <div class="what">
+        <div class="fields">
           <NameField label="Model name" placeholder="phi4:latest, hf.co/user/model" value={typed} onInput={setTyped} />
           <p class="hint">The server downloads it once. Every box can then pull it from the share, without internet.</p>
           <Suggestions typed={name} known={known} choose={setTyped} />

@@ -17,25 +17,15 @@ interface FetchLineProps {
 }
 
 export function FetchLine({ fetch, again }: FetchLineProps): JSX.Element {
-  const { model, agent, error, finished_at: ended, requested_by: who } = fetch;
+  const { model, error, finished_at: ended, requested_by: who } = fetch;
   const nowMs = useServerNow(30_000);
-  const { tone, words } = stateOf(fetch);
   const isActive = isFetching(fetch);
-  const fraction = fractionOf(fetch);
   return (
     <li class="job">
-      <div class="job-head">
-        <span class="job-name">
-          <Foreign class="strong" text={model} />
-          {agent !== null && <span class="quiet">{` by ${agent}`}</span>}
-        </span>
-        <Status tone={tone}>{words}</Status>
-        {isActive && fraction !== null && <span class="percent">{`${Math.floor(fraction * 100)} %`}</span>}
-        <FetchActions fetch={fetch} again={again} />
-      </div>
+      <FetchHead fetch={fetch} again={again} />
       {isActive && (
         <div class="job-bar">
-          <Progress value={fraction} isMoving={fetch.state === "running"} label={`${model} into the mirror`} />
+          <Progress value={fractionOf(fetch)} isMoving={fetch.state === "running"} label={`${model} into the mirror`} />
         </div>
       )}
       <div class="job-detail quiet">
@@ -50,30 +40,41 @@ export function FetchLine({ fetch, again }: FetchLineProps): JSX.Element {
   );
 }
 
+function FetchHead({ fetch, again }: FetchLineProps): JSX.Element {
+  const { model, agent } = fetch;
+  const { tone, words } = stateOf(fetch);
+  const fraction = fractionOf(fetch);
+  return (
+    <div class="job-head">
+      <span class="job-name">
+        <Foreign class="strong" text={model} />
+        {agent !== null && <span class="quiet">{` by ${agent}`}</span>}
+      </span>
+      <Status tone={tone}>{words}</Status>
+      {isFetching(fetch) && fraction !== null && <span class="percent">{`${Math.floor(fraction * 100)} %`}</span>}
+      <FetchActions fetch={fetch} again={again} />
+    </div>
+  );
+}
+
 /** Cancels an active fetch, and asks again for one that did not succeed. Those of agents are theirs. */
 function FetchActions({ fetch: { id, agent, model, state }, again }: FetchLineProps): JSX.Element | null {
   const { api } = useConsole();
   const act = useActing();
   const [mayCancel, mayFetch] = [useMayOnAll("cancel_job"), useMayOnAll("pull_model")];
-  if (agent !== null || state === "succeeded") return null;
-  if (state === "queued" || state === "running") {
-    const cancel = async (): Promise<void> => {
-      await api.delete<FetchDocument>(`v1/mirror/fetches/${encodeURIComponent(id)}`);
-      await again();
-    };
-    return mayCancel ? (
-      <Action run={async () => await act(cancel)} label={`Cancel the fetch of ${model}`}>
-        Cancel
-      </Action>
-    ) : null;
-  }
-  const retry = async (): Promise<void> => {
-    await api.post<FetchDocument>("v1/mirror/fetches", { model });
+  const isActive = state === "queued" || state === "running";
+  if (agent !== null || state === "succeeded" || !(isActive ? mayCancel : mayFetch)) return null;
+  const change = async (): Promise<void> => {
+    if (isActive) await api.delete<FetchDocument>(`v1/mirror/fetches/${encodeURIComponent(id)}`);
+    else await api.post<FetchDocument>("v1/mirror/fetches", { model });
     await again();
   };
-  return mayFetch ? (
-    <Action run={async () => await act(retry)} label={`Fetch ${model} again`}>
-      Fetch again
+  return (
+    <Action
+      run={async () => await act(change)}
+      label={isActive ? `Cancel the fetch of ${model}` : `Retry the fetch of ${model}`}
+    >
+      {isActive ? "Cancel" : "Retry"}
     </Action>
-  ) : null;
+  );
 }

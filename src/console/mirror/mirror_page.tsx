@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { formatBytes } from "../../base/format.ts";
-import type { FreedDocument, MirrorDocument } from "../../documents/models/mirror.ts";
+import type { FetchDocument, FreedDocument, MirrorDocument } from "../../documents/models/mirror.ts";
 import { useModels } from "../models/facts/use_models.ts";
 import { PullDialog } from "../models/pulls/pull_dialog.tsx";
 import { Action } from "../parts/button.tsx";
@@ -11,7 +11,7 @@ import { Foreign, plural } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
 import { useDocument, useLooks } from "../shell/use_document.ts";
 import { useFleet, useMayOnAll } from "../shell/use_fleet.ts";
-import { isFetching, useFetches } from "../shell/use_mirror.ts";
+import { useFetches } from "../shell/use_mirror.ts";
 import { isActive } from "../store/job_facts.ts";
 import { FetchDialog } from "./fetch_dialog.tsx";
 import { FetchesPanel } from "./fetches_panel.tsx";
@@ -24,10 +24,9 @@ const NONE: readonly Mirrored[] = [];
 
 export function MirrorPage(): JSX.Element {
   const fetches = useFetches(true);
-  const fetching = fetches.fetches.filter(isFetching).length;
   const pulling = useFleet((fleet) => fleet.jobs.filter(isActive).length);
   // Fetches and pulls that end change it.
-  const version = `${useFleet((fleet) => fleet.readings)} ${fetching} ${pulling} ${useLooks()}`;
+  const version = `${useFleet((fleet) => fleet.readings)} ${lastEndOf(fetches.fetches)} ${pulling} ${useLooks()}`;
   const { document, failure, again } = useDocument<MirrorDocument>("v1/mirror", version);
   const mayFetch = useMayOnAll("pull_model");
   const [open, setOpen] = useState<Open>();
@@ -56,6 +55,11 @@ export function MirrorPage(): JSX.Element {
       )}
     </>
   );
+}
+
+/** A short fetch is never seen while it runs. */
+function lastEndOf(fetches: readonly FetchDocument[]): string {
+  return fetches.reduce((last, { finished_at: at }) => (at !== null && at > last ? at : last), "");
 }
 
 interface StoredProps {

@@ -8,6 +8,7 @@ import { Facts, Failure, Panel } from "../parts/panel.tsx";
 import { Ago, Foreign, plural } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
 import { addressOf } from "../shell/router.ts";
+import type { Read } from "../shell/use_document.ts";
 import { useFleet, useMay, useServerNow } from "../shell/use_fleet.ts";
 import { CopyDialog } from "./copy_dialog.tsx";
 import { DeleteDialog } from "./delete_dialog.tsx";
@@ -61,15 +62,27 @@ export function ModelPage({ name, digest, read, updates, mirror }: ModelPageProp
       {model === undefined ? (
         <p class="empty">{isRead ? "No box has this model." : "Loading models…"}</p>
       ) : (
-        <div class="columns">
-          <ModelBoxes model={model} />
-          <div class="column side">
-            <Details model={model} update={updates.compared.get(keyOf(model))} />
-            {active.document !== undefined && <Uses name={name} active={active.document} again={active.again} />}
-          </div>
-        </div>
+        <About model={model} compared={updates.compared} active={active} />
       )}
     </>
+  );
+}
+
+interface AboutProps {
+  readonly model: FleetModel;
+  readonly compared: Compared;
+  readonly active: Read<ActiveModels>;
+}
+
+function About({ model, compared, active: { document, again } }: AboutProps): JSX.Element {
+  return (
+    <div class="columns">
+      <ModelBoxes model={model} />
+      <div class="column side">
+        <Details model={model} update={compared.get(keyOf(model))} />
+        {document !== undefined && <Uses name={model.name} active={document} again={again} />}
+      </div>
+    </div>
   );
 }
 

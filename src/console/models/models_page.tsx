@@ -58,10 +58,7 @@ function ModelList({ read, updates, fetches, mirror }: ModelListProps): JSX.Elem
     <>
       <Head text={text} search={setText} pull={mayPull ? () => setOpen({ kind: "pull", names: [] }) : undefined} />
       {active !== undefined && <ActivePanel active={active} models={models} again={readActive} />}
-      <DriftPanel />
-      <UpdatesPanel models={models} updates={updates} />
-      <FetchesNow read={fetches} />
-      <PullsNow />
+      <Changes models={models} updates={updates} fetches={fetches} />
       <Selection
         selected={selected}
         clear={() => setChosen(new Set())}
@@ -86,6 +83,20 @@ function ModelList({ read, updates, fetches, mirror }: ModelListProps): JSX.Elem
     </>
   );
 }
+
+/** What changes the models of the fleet now, and what should. */
+function Changes({ models, updates, fetches }: ChangesProps): JSX.Element {
+  return (
+    <>
+      <DriftPanel />
+      <UpdatesPanel models={models} updates={updates} />
+      <FetchesNow read={fetches} />
+      <PullsNow />
+    </>
+  );
+}
+
+type ChangesProps = Pick<ModelListProps, "updates" | "fetches"> & Pick<Models, "models">;
 
 /** The boxes and the newer versions that nothing is known of. */
 function NotIncluded({ read: { missing }, updates }: Pick<ModelListProps, "read" | "updates">): JSX.Element {

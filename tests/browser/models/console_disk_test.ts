@@ -4,16 +4,16 @@ import { existsSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { type HttpServer, ProcessSite, type Running } from "#tests/process/site/site.ts";
-import { cachedBinary } from "../../scripts/binaries.ts";
-import { violationsOf } from "./site/axe.ts";
-import { openBrowser, Watched } from "./site/browser.ts";
-import { pull, signIn } from "./site/console_page.ts";
-import { pictured } from "./site/pictures.ts";
+import { cachedBinary } from "../../../scripts/binaries.ts";
+import { violationsOf } from "../site/axe.ts";
+import { openBrowser, Watched } from "../site/browser.ts";
+import { pull, signIn } from "../site/console_page.ts";
+import { pictured } from "../site/pictures.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
 const CODER = { name: "coder:latest", layers: [300_000, 800] };
 const LONG = { name: "long:latest", layers: [40_000_000, 500] };
-const LATER = join(import.meta.dir, "site", "later_agent.ts");
+const LATER = join(import.meta.dir, "..", "site", "later_agent.ts");
 const NARROW = { viewport: { width: 320, height: 760 }, colorScheme: "dark" } as const;
 
 let site: ProcessSite;

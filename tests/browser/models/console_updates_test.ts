@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { Registry } from "#sim/registry/registry.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
-import { cachedBinary } from "../../scripts/binaries.ts";
-import { violationsOf } from "./site/axe.ts";
-import { openBrowser, Watched } from "./site/browser.ts";
-import { pull, signIn } from "./site/console_page.ts";
-import { pictured } from "./site/pictures.ts";
+import { cachedBinary } from "../../../scripts/binaries.ts";
+import { violationsOf } from "../site/axe.ts";
+import { openBrowser, Watched } from "../site/browser.ts";
+import { pull, signIn } from "../site/console_page.ts";
+import { pictured } from "../site/pictures.ts";
 
 const BOXES = ["gpu-1", "gpu-2"];
 

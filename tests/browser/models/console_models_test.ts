@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { FleetBox } from "#sim/fleet/box.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
-import { cachedBinary } from "../../scripts/binaries.ts";
-import { openBrowser, Watched } from "./site/browser.ts";
-import { signIn } from "./site/console_page.ts";
+import { cachedBinary } from "../../../scripts/binaries.ts";
+import { openBrowser, Watched } from "../site/browser.ts";
+import { signIn } from "../site/console_page.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
 const SMALL = { name: "small:latest", layers: [300_000, 800] };

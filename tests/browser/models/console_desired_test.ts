@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
 import { type DesiredDocument, NOTHING_DESIRED } from "#src/documents/models/desired.ts";
 import { type HttpServer, ProcessSite } from "#tests/process/site/site.ts";
-import { cachedBinary } from "../../scripts/binaries.ts";
-import { violationsOf } from "./site/axe.ts";
-import { openBrowser, Watched } from "./site/browser.ts";
-import { pull, signIn } from "./site/console_page.ts";
-import { pictured } from "./site/pictures.ts";
+import { cachedBinary } from "../../../scripts/binaries.ts";
+import { violationsOf } from "../site/axe.ts";
+import { openBrowser, Watched } from "../site/browser.ts";
+import { pull, signIn } from "../site/console_page.ts";
+import { pictured } from "../site/pictures.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
 const LONG = { name: "long:latest", layers: [40_000_000, 500] };
