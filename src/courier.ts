@@ -5,19 +5,11 @@ import { type Log, silentLog } from "./base/log.ts";
 import { normalModelName, sameModel } from "./base/model_name.ts";
 import { signOfLifeMs } from "./base/sightings.ts";
 import type { AgentView } from "./courier/agent_view.ts";
-import { findJobOf } from "./courier/cut_lists.ts";
-import {
-  documentOf,
-  explained,
-  type PruneChoices,
-  pruneArguments,
-  type ShownPruned,
-  type ShownUsage,
-} from "./courier/disk.ts";
+import { documentOf, type PruneChoices, pruneArguments, type ShownPruned, type ShownUsage } from "./courier/disk.ts";
 
 import { Fleet, type FleetReader } from "./courier/fleet.ts";
 import type { FleetModel } from "./courier/fleet_model.ts";
-import { type FindJobOptions, type ListOptions, Lists } from "./courier/lists.ts";
+import { type FindJobOptions, followJob, type ListOptions, Lists } from "./courier/lists.ts";
 import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { verifiedReplies } from "./courier/mailbox/verified_replies.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
@@ -74,7 +66,6 @@ interface LoadOptions extends RequestOptions {
   readonly keepAlive?: KeepAlive | undefined;
 }
 
-const FOLLOW_INTERVAL_MS = 250;
 /** An agent looks for at most 25 s. */
 const DISK_MS = 30_000;
 
@@ -391,20 +382,9 @@ export class Courier {
    *   before the job has ended, or the job is gone from its state
    */
   async *followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job> {
-    for (let last = ""; ; ) {
-      const view = await this.agent(agent, FOLLOW_INTERVAL_MS / 2);
-      // Its agent may have stopped since it ended.
-      const ended = view.state?.jobs.find((job) => job.id === id && isEnded(job));
-      if (ended === undefined && !view.online) throw agentAway(view);
-      const job = ended ?? (await findJobOf(view, id, async () => await this.jobHistory(agent, { signal })));
-      if (job === undefined) throw new CourierError("unavailable", `${agent} no longer has the job ${id}`);
-      const text = JSON.stringify(job);
-      if (text !== last) yield job;
-      last = text;
-      if (isEnded(job)) return;
-      await this.#clock.sleep(FOLLOW_INTERVAL_MS, signal);
-      if (signal?.aborted === true) throw new CourierError("cancelled", `Stopped following job ${id}: it continues`);
-    }
+    const look = async (maxAgeMs: number): Promise<AgentView> => await this.agent(agent, maxAgeMs);
+    const history = async (): Promise<readonly Job[]> => await this.jobHistory(agent, { signal });
+    yield* followJob({ agent, id, look, history, clock: this.#clock, signal });
   }
 }
 

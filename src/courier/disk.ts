@@ -42,12 +42,3 @@ function cutLists(field: string, truncated: readonly string[] = []): { readonly 
   const own = truncated.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   return own.length === 0 ? {} : { truncated: own };
 }
-
-/** An older agent only says that it does not know the verb. */
-export function explained(agent: string, error: CourierError): CourierError {
-  if (error.code !== "unimplemented" || error.saidBy === undefined) return error;
-  return new CourierError("unimplemented", `The agent on ${agent} is too old for this`, {
-    hint: `Install this release of gpu-agent on ${agent}`,
-    cause: error,
-  });
-}

@@ -1,12 +1,13 @@
 // Models, loaded models and jobs of several agents as one list each, and one job wherever it is.
+import type { Clock } from "../base/clock.ts";
 import { CourierError } from "../base/errors.ts";
 import { isEnded, type Job, LIMITS } from "../protocol.ts";
 import type { AgentView } from "./agent_view.ts";
-import { listJobsOf, readModelPages } from "./cut_lists.ts";
+import { findJobOf, listJobsOf, readModelPages } from "./cut_lists.ts";
 import type { FleetReader } from "./fleet.ts";
 import { type AgentModels, type FleetModels, mergeModels, publishedModels } from "./models.ts";
 import { firstOf } from "./named.ts";
-import { noAgent, nobodyAnswered } from "./refusals.ts";
+import { agentAway, noAgent, nobodyAnswered } from "./refusals.ts";
 import type { RequestOptions, Requests } from "./requests.ts";
 import { type AgentRunning, type FleetRunning, mergeRunning } from "./running.ts";
 import { type Agents, listedAgents } from "./selection.ts";
@@ -164,5 +165,36 @@ async function* asCompleted<Value>(promises: readonly Promise<Value>[]): AsyncGe
     const { index, value } = await Promise.race(pending.values());
     pending.delete(index);
     yield value;
+  }
+}
+
+interface FollowedJob {
+  readonly agent: string;
+  readonly id: string;
+  /** Reads the agent's state, unless it was read so short a time ago. */
+  readonly look: (maxAgeMs: number) => Promise<AgentView>;
+  /** The jobs that the agent keeps. */
+  readonly history: () => Promise<readonly Job[]>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal | undefined;
+}
+
+const FOLLOW_INTERVAL_MS = 250;
+
+/** @see `Courier.followJob` */
+export async function* followJob({ agent, id, look, history, clock, signal }: FollowedJob): AsyncGenerator<Job> {
+  for (let last = ""; ; ) {
+    const view = await look(FOLLOW_INTERVAL_MS / 2);
+    // Its agent may have stopped since it ended.
+    const ended = view.state?.jobs.find((job) => job.id === id && isEnded(job));
+    if (ended === undefined && !view.online) throw agentAway(view);
+    const job = ended ?? (await findJobOf(view, id, history));
+    if (job === undefined) throw new CourierError("unavailable", `${agent} no longer has the job ${id}`);
+    const text = JSON.stringify(job);
+    if (text !== last) yield job;
+    last = text;
+    if (isEnded(job)) return;
+    await clock.sleep(FOLLOW_INTERVAL_MS, signal);
+    if (signal?.aborted === true) throw new CourierError("cancelled", `Stopped following job ${id}: it continues`);
   }
 }

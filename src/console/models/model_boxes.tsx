@@ -8,10 +8,18 @@ import { plural } from "../parts/text.tsx";
 import { addressOf } from "../shell/router.ts";
 import { useFleet } from "../shell/use_fleet.ts";
 import type { FleetModel } from "./facts/model_facts.ts";
+import { useFit } from "./facts/use_fit.ts";
+import { FitLine, FitWords } from "./pulls/fit_words.tsx";
 
-export function ModelBoxes({ model: { agents } }: { readonly model: FleetModel }): JSX.Element {
+export function ModelBoxes({
+  model: { name: model, agents, remote_host: host },
+}: {
+  readonly model: FleetModel;
+}): JSX.Element {
   const boxes = useFleet((fleet) => fleet.agents);
   const names = useMemo(() => agents.toSorted(compareNames), [agents]);
+  const fit = useFit(host === undefined ? model : undefined);
+  const fits = new Map(fit.document?.agents.map((each) => [each.agent, each]));
   const byName = new Map(boxes.map((box) => [box.agent, box]));
   return (
     <Panel title="Where" aside={<span class="quiet">{plural(agents.length, "box", "boxes")}</span>}>
@@ -27,11 +35,13 @@ export function ModelBoxes({ model: { agents } }: { readonly model: FleetModel }
                 </a>
               </div>
               {box?.status === "offline" && <span class="quiet">away</span>}
+              <FitWords fit={fits.get(name)} />
               {disk !== null && <span class="quiet figure">{`${formatBytes(disk.free_bytes)} free`}</span>}
             </li>
           );
         })}
       </ul>
+      {fit.document?.state === "published" && <FitLine fit={fit} />}
     </Panel>
   );
 }

@@ -16,13 +16,15 @@ interface BoxPickerProps {
   readonly boxes: readonly BoxChoice[];
   readonly chosen: ReadonlySet<string>;
   readonly onChange: (chosen: ReadonlySet<string>) => void;
+  /** Under the boxes. */
+  readonly children?: ComponentChildren;
 }
 
 const FEW = 8;
 /** With more, a browser is slow: the filter leads to the others. */
 const MOST_SHOWN = 200;
 
-export function BoxPicker({ legend, boxes, chosen, onChange }: BoxPickerProps): JSX.Element {
+export function BoxPicker({ legend, boxes, chosen, onChange, children }: BoxPickerProps): JSX.Element {
   const [text, setText] = useState("");
   const wanted = boxes.filter(({ name }) => name.includes(text.trim().toLowerCase()));
   const possible = wanted.filter(({ refusal }) => refusal === undefined).map(({ name }) => name);
@@ -54,11 +56,12 @@ export function BoxPicker({ legend, boxes, chosen, onChange }: BoxPickerProps): 
       {wanted.length > MOST_SHOWN && (
         <p class="quiet none">{`${plural(wanted.length - MOST_SHOWN, "more box", "more boxes")}: filter to see them.`}</p>
       )}
+      {children}
     </fieldset>
   );
 }
 
-function Choices({ boxes, chosen, onChange }: Omit<BoxPickerProps, "legend">): JSX.Element {
+function Choices({ boxes, chosen, onChange }: Omit<BoxPickerProps, "legend" | "children">): JSX.Element {
   const change = (name: string, isChosen: boolean): void => {
     const others = [...chosen].filter((each) => each !== name);
     onChange(new Set(isChosen ? [...others, name] : others));

@@ -108,7 +108,10 @@ function isReadable({ connection, fleet: { index } }: WholeServices): boolean {
   return connection.isOpen && index.isComplete && index.failure === undefined;
 }
 
-function addServer(text: MetricsText, { measures, refusedLogins, webhooks, desired, mirror, clock }: WholeServices): void {
+function addServer(
+  text: MetricsText,
+  { measures, refusedLogins, webhooks, desired, mirror, clock }: WholeServices,
+): void {
   for (const histogram of measures.all) histogram.writeTo(text);
   text.addOne("gpu_courier_refused_logins_total", refusedLogins.total);
   addWebhooks(text, webhooks.tables.targets(clock.now()));

@@ -3,9 +3,12 @@ import type { JSX } from "preact";
 import { formatBytes } from "../../../base/format.ts";
 import type { AgentDocument } from "../../../documents/agents.ts";
 import type { JobDocument } from "../../../documents/jobs.ts";
+import type { FitDocument } from "../../../documents/models/fit.ts";
 import type { BoxChoice } from "../../parts/box_picker.tsx";
 import type { FleetModel } from "../facts/model_facts.ts";
 import { bytesIn, refusalOf, roomOn, verdictOf } from "../facts/room.ts";
+import type { ModelFit } from "../facts/use_fit.ts";
+import { FitWords } from "./fit_words.tsx";
 
 interface Sized {
   readonly name: string;
@@ -19,13 +22,15 @@ export interface RoomChoice extends BoxChoice {
 
 type Sizes = ReadonlyMap<string, number>;
 
-/** By name: as the fleet has it, or as the catalog says. */
-export function knownSizes(catalog: readonly Sized[], models: readonly FleetModel[]): Sizes {
+/** By name: as the registry, the fleet or the catalog says. */
+export function knownSizes(catalog: readonly Sized[], models: readonly FleetModel[], { document }: ModelFit): Sizes {
   const listed = catalog.flatMap(({ name, size }) => {
     const bytes = bytesIn(size);
     return bytes === null ? [] : [[name, bytes] as const];
   });
-  return new Map([...listed, ...models.map(({ name, size }) => [name, size] as const)]);
+  const installed = models.map(({ name, size }) => [name, size] as const);
+  const published = document === undefined || document.size === null ? [] : [[document.name, document.size] as const];
+  return new Map([...listed, ...installed, ...published]);
 }
 
 export interface Choosing {
@@ -34,12 +39,14 @@ export interface Choosing {
   readonly models: readonly FleetModel[];
   readonly wanted: readonly string[];
   readonly sizes: Sizes;
+  readonly fit: ModelFit;
 }
 
 /** The models that a box has already need no room there. */
-export function boxChoices({ boxes, jobs, models, wanted, sizes }: Choosing): readonly RoomChoice[] {
+export function boxChoices({ boxes, jobs, models, wanted, sizes, fit }: Choosing): readonly RoomChoice[] {
   const names = wanted.map((name) => (/:[^/]*$/.test(name) ? name : `${name}:latest`));
   const holders = new Map(names.map((name) => [name, holdersOf(name, models)]));
+  const fits = new Map(fit.document?.agents.map((each) => [each.agent, each]));
   return boxes.map((box) => {
     const room = roomOn(box, jobs);
     const missing = names.filter((name) => holders.get(name)?.has(box.agent) !== true);
@@ -50,7 +57,7 @@ export function boxChoices({ boxes, jobs, models, wanted, sizes }: Choosing): re
       name: box.agent,
       room,
       refusal: refusalOf(box),
-      words: <Words room={room} bytes={names.length === 0 ? null : bytes} hasAll={hasAll} />,
+      words: <Words room={room} bytes={names.length === 0 ? null : bytes} hasAll={hasAll} fit={fits.get(box.agent)} />,
     };
   });
 }
@@ -69,15 +76,17 @@ interface WordsProps {
   readonly room: number | null;
   readonly bytes: number | null;
   readonly hasAll: boolean;
+  readonly fit: FitDocument | undefined;
 }
 
-function Words({ room, bytes, hasAll }: WordsProps): JSX.Element {
+function Words({ room, bytes, hasAll, fit }: WordsProps): JSX.Element {
   if (hasAll) return <span class="quiet">has it already</span>;
   const { fits, words } = verdictOf(bytes, room);
   return (
     <>
       <span class="quiet">{room === null ? "free disk unknown" : `${formatBytes(room)} free`}</span>
       {fits !== null && <span class={fits ? "verdict good" : "verdict bad"}>{words}</span>}
+      <FitWords fit={fit} />
     </>
   );
 }

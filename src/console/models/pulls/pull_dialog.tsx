@@ -8,10 +8,12 @@ import { useAttempt } from "../../parts/work.ts";
 import { useConsole } from "../../shell/console.ts";
 import { useFleet } from "../../shell/use_fleet.ts";
 import type { FleetModel } from "../facts/model_facts.ts";
+import { useFit } from "../facts/use_fit.ts";
 import { useCatalog } from "../facts/use_models.ts";
 import { CatalogList } from "./catalog_list.tsx";
-import { boxChoices, knownSizes, type RoomChoice, roomiest } from "./pull_choices.tsx";
-import { type PullDeps, startPulls } from "./start_pulls.ts";
+import { FitLine } from "./fit_words.tsx";
+import { boxChoices, type Choosing, knownSizes, type RoomChoice, roomiest } from "./pull_choices.tsx";
+import { startPulls } from "./start_pulls.ts";
 
 interface PullDialogProps {
   readonly models: readonly FleetModel[];
@@ -30,27 +32,15 @@ export interface MirrorChoice {
 }
 
 export function PullDialog({ models, names, mirror, onClose }: PullDialogProps): JSX.Element {
-  const { api, fleet, toasts } = useConsole();
   const catalog = useCatalog();
-  const boxes = useFleet((all) => all.agents);
-  const jobs = useFleet((all) => all.jobs);
   const [typed, setTyped] = useState("");
   const [isVia, setVia] = useState(mirror?.isChosen === true);
-  const { isRunning, failure, start } = useAttempt();
-  const sizes = knownSizes(catalog, models);
   const wanted = names.length > 0 ? names : typed.trim() === "" ? [] : [typed.trim()];
-  const choices = useInOrder(boxChoices({ boxes, jobs, models, wanted, sizes }));
+  const fit = useFit(wanted.length === 1 ? wanted[0] : undefined);
+  const choices = useChoices({ models, wanted, fit, sizes: knownSizes(catalog, models, fit) });
   const { chosen, choose } = useChosen(choices);
+  const { isRunning, failure, pull } = usePull(chosen, isVia ? mirror : undefined, onClose);
   const isReady = wanted.length > 0 && chosen.size > 0;
-  const deps: PullDeps = { api, fleet, toasts };
-  const pull = async (pulled: readonly string[]): Promise<void> => {
-    await start(async () => {
-      const pulls = pulled.map((model) => ({ model, agents: [...chosen] }));
-      await startPulls(deps, pulls, isVia ? { via: "mirror" } : {});
-      if (isVia) await mirror?.again();
-      onClose();
-    });
-  };
   return (
     <Dialog title={titleOf(names)} onClose={onClose} isWide={names.length === 0}>
       <div class={names.length === 0 ? "dialog-columns" : ""}>
@@ -63,7 +53,9 @@ export function PullDialog({ models, names, mirror, onClose }: PullDialogProps):
             rooms={choices.filter(({ name }) => chosen.has(name))}
           />
         )}
-        <BoxPicker legend="On these boxes" boxes={choices} chosen={chosen} onChange={choose} />
+        <BoxPicker legend="On these boxes" boxes={choices} chosen={chosen} onChange={choose}>
+          <FitLine fit={fit} />
+        </BoxPicker>
       </div>
       {mirror !== undefined && <ViaMirror isVia={isVia} onChange={setVia} />}
       <DialogEnd failure={failure} cancel={onClose}>
@@ -71,6 +63,27 @@ export function PullDialog({ models, names, mirror, onClose }: PullDialogProps):
       </DialogEnd>
     </Dialog>
   );
+}
+
+/** @param via undefined: not through the mirror */
+function usePull(chosen: ReadonlySet<string>, via: MirrorChoice | undefined, onClose: () => void) {
+  const { api, fleet, toasts } = useConsole();
+  const { isRunning, failure, start } = useAttempt();
+  const pull = async (pulled: readonly string[]): Promise<void> => {
+    await start(async () => {
+      const pulls = pulled.map((model) => ({ model, agents: [...chosen] }));
+      await startPulls({ api, fleet, toasts }, pulls, via === undefined ? {} : { via: "mirror" });
+      await via?.again();
+      onClose();
+    });
+  };
+  return { isRunning, failure, pull };
+}
+
+function useChoices(about: Omit<Choosing, "boxes" | "jobs">): readonly RoomChoice[] {
+  const boxes = useFleet((fleet) => fleet.agents);
+  const jobs = useFleet((fleet) => fleet.jobs);
+  return useInOrder(boxChoices({ ...about, boxes, jobs }));
 }
 
 interface ViaMirrorProps {
@@ -83,7 +96,7 @@ function ViaMirror({ isVia, onChange }: ViaMirrorProps): JSX.Element {
     <label class="radio via">
       <input type="checkbox" checked={isVia} onChange={(event) => onChange(event.currentTarget.checked)} />
       <span>
-        {"Through the mirror "}
+        {"Through the mirror: "}
         <span class="quiet">the server downloads it once, and every box reads it from the share</span>
       </span>
     </label>

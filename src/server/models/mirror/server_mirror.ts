@@ -28,7 +28,7 @@ export class ServerMirror {
   readonly #answers: SharedAnswers<Listed>;
   #measured: { readonly models: number; readonly bytes: number } | null = null;
   #measuredAtMs = Number.NEGATIVE_INFINITY;
-  /** Counts the removals here: a list from before it must not be served after it. */
+  /** Counts removals: a list from before one must not be served after it. */
   #removals = 0;
 
   constructor(deps: ServerMirrorDeps) {
