@@ -13,7 +13,7 @@ import { type FindJobOptions, followJob, type ListOptions, Lists } from "./couri
 import { Mailbox, type Request } from "./courier/mailbox/mailbox.ts";
 import { verifiedReplies } from "./courier/mailbox/verified_replies.ts";
 import { type FleetModels, mergeModels } from "./courier/models.ts";
-import { agentAway, tooLate } from "./courier/refusals.ts";
+import { tooLate } from "./courier/refusals.ts";
 import { type CommandWaits, fetchOf, type RequestOptions, Requests, type Witness } from "./courier/requests.ts";
 import type { FleetRunning } from "./courier/running.ts";
 import { type Agents, chooseAgents, findAgent, stillThere } from "./courier/selection.ts";
