@@ -34,7 +34,7 @@ export const MirrorDocument = z
   .meta({ id: "Mirror" });
 export type MirrorDocument = z.infer<typeof MirrorDocument>;
 
-export const FetchState = z.enum(["queued", "running", "succeeded", "failed", "cancelled"]).meta({
+const FetchState = z.enum(["queued", "running", "succeeded", "failed", "cancelled"]).meta({
   id: "FetchState",
   description: "`queued` and `running` are active; the others are final.",
 });

@@ -1,5 +1,6 @@
 // /v1/mirror: the models on the share, the fetches that bring them there, and their upkeep.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { instantMs } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import { normalModelName, parseModelName } from "../../../base/model_name.ts";
 import { modelsInStates } from "../../../courier/models.ts";
@@ -10,13 +11,14 @@ import {
   MirrorDocument,
   mirrorDocument,
 } from "../../../documents/models/mirror.ts";
-import { CommandId } from "../../../protocol.ts";
+import { AgentName, CommandId } from "../../../protocol.ts";
 import { requireJson } from "../../http/body.ts";
 import { type Env, requesterOf } from "../../http/env.ts";
 import type { Services, ServicesOf } from "../../services.ts";
 import { QUERY } from "../../v1/schema/list_schemas.ts";
 import { failures } from "../../v1/schema/problems.ts";
 import { bodyOf, json, security } from "../../v1/schema/schemas.ts";
+import { agentsFetches, cancelOnAgent, startOnAgent } from "./agents_fetches.ts";
 import { MIRROR_EXAMPLES } from "./examples.ts";
 
 const TAGS = ["mirror"];
@@ -49,7 +51,8 @@ const listFetches = createRoute({
   operationId: "listFetches",
   tags: TAGS,
   summary: "List the fetches into the mirror",
-  description: "Those under way, and the last 200 that have ended.",
+  description:
+    "Of gpu-server, those under way and the last 200 that have ended, and of agents with `--mirror-source` what their states show.",
   security,
   request: { query: QUERY.none },
   responses: {
@@ -58,7 +61,12 @@ const listFetches = createRoute({
   },
 });
 
-const FetchRequest = bodyOf({ model: z.string().min(1) }).meta({ id: "FetchRequest" });
+const FetchRequest = bodyOf({
+  model: z.string().min(1),
+  agent: AgentName.nullish().meta({
+    description: "The agent that fetches, with `--mirror-source`. Missing: gpu-server itself",
+  }),
+}).meta({ id: "FetchRequest" });
 
 const startFetch = createRoute({
   method: "post",
@@ -77,7 +85,7 @@ const startFetch = createRoute({
   },
   responses: {
     202: json("The fetch", FetchDocument, MIRROR_EXAMPLES.fetch),
-    ...failures(413, 415, 501, 507),
+    ...failures(404, 413, 415, 501, 504, 507),
   },
 });
 
@@ -105,7 +113,7 @@ const cancelFetch = createRoute({
   request: { params: ID, query: QUERY.none },
   responses: {
     200: json("The cancelled fetch", FetchDocument, MIRROR_EXAMPLES.cancelled),
-    ...failures(404, 409, 501, 504),
+    ...failures(404, 409, 501, 504, 507),
   },
 });
 
@@ -166,24 +174,41 @@ export function addMirrorRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): 
 }
 
 function addFetchRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
-  app.openapi(listFetches, (context) => {
-    const fetches = [...requireMirror(servicesOf(context)).fetchDocuments()];
-    return context.json({ fetches }, 200);
-  });
+  app.openapi(listFetches, (context) => context.json({ fetches: [...listedFetches(servicesOf(context))] }, 200));
 
-  app.openapi(startFetch, (context) => {
-    const model = normalModelName(context.req.valid("json").model);
+  app.openapi(startFetch, async (context) => {
+    const { model: name, agent } = context.req.valid("json");
+    const services = servicesOf(context);
+    const [mirror, model] = [requireMirror(services), normalModelName(name)];
+    if (agent) return context.json(await startOnAgent(services, agent, model, requesterOf(context)), 202);
     const requestedBy = requesterOf(context).requestedBy ?? null;
-    return context.json(requireMirror(servicesOf(context)).add({ model, requestedBy }), 202);
+    return context.json(mirror.add({ model, requestedBy }), 202);
   });
 
   app.openapi(readFetch, (context) => {
     const { id } = context.req.valid("param");
-    return context.json(requireMirror(servicesOf(context)).fetchDocument(id), 200);
+    const services = servicesOf(context);
+    const mirror = requireMirror(services);
+    return context.json(fetchOfAgent(services, id) ?? mirror.fetchDocument(id), 200);
   });
 
   app.openapi(cancelFetch, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(await requireMirror(servicesOf(context)).cancel(id), 200);
+    const services = servicesOf(context);
+    const mirror = requireMirror(services);
+    const { agent = null } = fetchOfAgent(services, id) ?? {};
+    if (agent === null) return context.json(await mirror.cancel(id), 200);
+    return context.json(await cancelOnAgent(services, agent, id, requesterOf(context)), 200);
   });
+}
+
+/** Those of this server and of the agents, the newest first. */
+function listedFetches(services: Services): readonly FetchDocument[] {
+  const own = requireMirror(services).fetchDocuments();
+  const createdMs = ({ created_at }: FetchDocument): number => instantMs(created_at ?? "");
+  return [...own, ...agentsFetches(services)].toSorted((a, b) => createdMs(b) - createdMs(a));
+}
+
+function fetchOfAgent(services: Services, id: string): FetchDocument | undefined {
+  return agentsFetches(services).find((fetch) => fetch.id === id);
 }

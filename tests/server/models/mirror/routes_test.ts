@@ -154,6 +154,44 @@ describe("/v1/mirror/fetches", () => {
   });
 });
 
+describe("/v1/mirror/fetches, of agents", () => {
+  const FETCH = {
+    id: "019ac8d2-3f5e-7c11-9a40-2b7f6d1e8c05",
+    model: "phi4:latest",
+    state: "running",
+    completed_bytes: 12.5,
+    created_at: "2026-01-02T03:04:05.000Z",
+    code: "strange",
+  } as const;
+
+  test("are listed as their states show them, started there, and cancelled there", async () => {
+    const agent = await box("gpu-1");
+    agent.answer = ({ command }) => ({
+      fetch: { ...FETCH, ...(command === "cancel_job" ? { state: "cancelled", code: "cancelled" } : {}) },
+    });
+    const started = await server.call("POST", "/v1/mirror/fetches", { body: { model: "phi4", agent: "gpu-1" } });
+    expect([started.status, started.body.agent, started.body.state]).toEqual([202, "gpu-1", "running"]);
+    await agent.publish({ fetches: [FETCH] });
+    const list = async () => (await server.call("GET", "/v1/mirror/fetches")).body.fetches;
+    await until(async () => (await list()).length === 1);
+    const shown = { agent: "gpu-1", completed_bytes: 13, total_bytes: null, finished_at: null, code: "internal" };
+    expect(await list()).toMatchObject([{ ...shown, id: FETCH.id, model: "phi4:latest" }]);
+    expect((await server.call("GET", `/v1/mirror/fetches/${FETCH.id}`)).body).toMatchObject(shown);
+    expect((await server.call("DELETE", `/v1/mirror/fetches/${FETCH.id}`)).body.state).toBe("cancelled");
+    expect(agent.commands.map(({ command }) => command)).toEqual(["fetch_model", "cancel_job"]);
+    expect(agent.commands[1]?.arguments).toEqual({ job_id: FETCH.id });
+  });
+
+  test("fail as the agent says", async () => {
+    const agent = await box("gpu-1");
+    agent.answer = () => ({ success: false, error: "This box is no source", code: "forbidden" });
+    const refused = await server.call("POST", "/v1/mirror/fetches", { body: { model: "phi4", agent: "gpu-1" } });
+    expect([refused.status, refused.body.said_by]).toEqual([403, "gpu-1"]);
+    const unknown = await server.call("POST", "/v1/mirror/fetches", { body: { model: "phi4", agent: "gpu-9" } });
+    expect(unknown.status).toBe(404);
+  });
+});
+
 describe("DELETE /v1/mirror/models/{model} and POST /v1/mirror/gc", () => {
   test("remove a model, and nothing while it is fetched", async () => {
     site.mirrored("registry.ollama.ai/library/phi4/latest", ["config", "weights"]);
