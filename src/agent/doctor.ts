@@ -13,8 +13,8 @@ import { ModelsFolder } from "./disk/models_folder.ts";
 import { agentUser, examineBox } from "./examine.ts";
 import { Ollama } from "./ollama/ollama.ts";
 import { parseOllamaUrl } from "./ollama/url.ts";
-import type { AgentSettings } from "./run.ts";
 import { examineOwnMirror } from "./pulls/mirror/examine.ts";
+import type { AgentSettings } from "./run.ts";
 import { checkShareTime } from "./trust/check.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 

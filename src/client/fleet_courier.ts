@@ -8,7 +8,6 @@ import type { FleetModels } from "../courier/models.ts";
 import type { FleetRunning } from "../courier/running.ts";
 import type { Agents } from "../courier/selection.ts";
 import type { Unavailable } from "../courier/unavailable.ts";
-import type { Courier } from "../courier.ts";
 import type { AgentDocument } from "../documents/agents.ts";
 import type { Refused } from "../documents/contact.ts";
 import type { JobsDocument } from "../documents/jobs.ts";
@@ -44,17 +43,22 @@ export type ListName = "models" | "running" | "jobs";
 /** What a person decides about an agent's key; `key` as `parseGivenKey()` returns it, undefined: confirm the known one. */
 export type KeyChoice = { readonly key: string | undefined } | "unsigned";
 
+/** The fetches into the mirror of agents, and through gpu-server also its own. */
+interface FleetFetches {
+  /** The newest first. */
+  list(): Promise<FetchesDocument>;
+  /** Starts or joins the fetch of a model. @param agent undefined: gpu-server fetches; `invalid` on the share */
+  start(model: string, agent: string | undefined): Promise<FetchDocument>;
+  find(id: string, signal?: AbortSignal): Promise<FetchDocument>;
+  cancel(id: string): Promise<FetchDocument>;
+}
+
 /** The mirror that gpu-server runs. Each method rejects with a `CourierError`: `unimplemented` where it runs none. */
 interface ServersMirror {
   read(): Promise<MirrorDocument>;
-  fetches(): Promise<FetchesDocument>;
-  /** Starts or joins the fetch of a model. */
-  start(model: string): Promise<FetchDocument>;
-  find(id: string, signal?: AbortSignal): Promise<FetchDocument>;
-  cancel(id: string): Promise<FetchDocument>;
   remove(model: string): Promise<FreedDocument>;
   collect(): Promise<FreedDocument>;
-  /** As `start()`; afterwards gpu-server pulls it on these agents. The document has the fetch. */
+  /** Fetches it, or joins the fetch; afterwards gpu-server pulls it on these agents. The document has the fetch. */
   pull(model: string, agents: readonly string[], options: AskingForPull): Promise<JobsDocument>;
 }
 
@@ -67,6 +71,7 @@ export interface FleetCourier {
   readonly description: string;
   /** Null: gpuctl works on the share itself. */
   readonly mirror: ServersMirror | null;
+  readonly fetches: FleetFetches;
   /** The clock that agents and senders share, in ms since 1970. */
   now(): number;
   /** Once before anything but `doctor()`, `knownKeys()` and `trust()`. @throws CourierError `unavailable` */
@@ -127,8 +132,6 @@ export interface FleetCourier {
   findJob(id: string, options?: Asking): Promise<Job>;
   pullModel(agent: string, model: string, options?: AskingForPull): Promise<Job>;
   cancelJob(job: Job, options?: Asking): Promise<Job>;
-  /** What agents fetch into the mirror. Null: gpu-server does not pass that on. */
-  readonly fetching: Pick<Courier, "fetchModel" | "cancelFetch"> | null;
   followJob(agent: string, id: string, signal?: AbortSignal): AsyncGenerator<Job>;
   /** What these agents refused, in their order, as far as the last call of `listJobs()` shows. */
   refused(names: Agents | undefined): Promise<readonly Refused[]>;

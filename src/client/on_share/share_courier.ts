@@ -23,12 +23,14 @@ import type { AgentKey } from "../../trust/agents/known_agents.ts";
 import type { FleetCourier, KeyChoice } from "../fleet_courier.ts";
 import { followRoster } from "../roster/kept.ts";
 import type { OpenShare } from "../session.ts";
+import { FetchesOnShare } from "./fetches.ts";
 
 /** Whether it can be filled from this machine shows when that is tried: most who run doctor only read it. */
 const USED = { isRequired: false, isFilled: false, requireSigned: null };
 
 export class ShareCourier extends Courier implements FleetCourier {
   readonly mirror = null;
+  readonly fetches = new FetchesOnShare(this);
   readonly #share: OpenShare;
   readonly #transport: Transport;
   readonly #clock: Clock;
@@ -43,10 +45,6 @@ export class ShareCourier extends Courier implements FleetCourier {
 
   get description(): string {
     return this.#transport.description;
-  }
-
-  get fetching(): this {
-    return this;
   }
 
   async connect(): Promise<void> {

@@ -40,6 +40,7 @@ import type { ServerHttp } from "./http.ts";
 import { ServerLists } from "./lists.ts";
 import { readDesired } from "./models/desired.ts";
 import { pruneDisk, readDisk } from "./models/disk.ts";
+import { FetchesOverHttp } from "./models/fetches.ts";
 import { readFitOf } from "./models/fit.ts";
 import { MirrorOverHttp } from "./models/mirror.ts";
 import { readUpdatesOf } from "./models/updates.ts";
@@ -55,12 +56,12 @@ const FOLLOW_SHARE_MS = 150;
 
 export class ServerCourier implements FleetCourier {
   readonly mirror: MirrorOverHttp;
+  readonly fetches: FetchesOverHttp;
   readonly #http: ServerHttp;
   readonly #clock: Clock;
   readonly #fleet: ServerFleet;
   readonly #lists: ServerLists;
   #followed = 0;
-  readonly fetching = null;
 
   constructor(http: ServerHttp, clock: Clock) {
     this.#http = http;
@@ -68,6 +69,7 @@ export class ServerCourier implements FleetCourier {
     this.#fleet = new ServerFleet(http, clock);
     this.#lists = new ServerLists(http, this.#fleet);
     this.mirror = new MirrorOverHttp(http);
+    this.fetches = new FetchesOverHttp(http);
   }
 
   get description(): string {

@@ -95,6 +95,37 @@ describe.each([...WAYS])("pull --mirror over the %s", (way) => {
   });
 });
 
+describe.each([...WAYS])("fetches of agents over the %s", (way) => {
+  const FETCH = {
+    id: "019ac8d2-3f5e-7c11-9a40-2b7f6d1e8c05",
+    model: "phi4:latest",
+    state: "running",
+    completed_bytes: 12_000_000,
+    total_bytes: 24_000_000,
+    created_at: "2026-01-02T03:04:05.000Z",
+  } as const;
+
+  test("add --agent starts one there and follows it, fetches lists it, cancel ends it", async () => {
+    const agent = await site.agent("gpu-1");
+    agent.answer = ({ command }) => ({
+      fetch: command === "fetch_model" ? FETCH : { ...FETCH, state: "cancelled", code: "cancelled" },
+    });
+    const add = ["mirror", "add", "phi4", "--agent", "gpu-1"];
+    expect((await gpuctl(way, [...add, "--detach"])).stdout).toContain(FETCH.id);
+    const following = await site.start(way, [...add, ...at(way)]);
+    await until(() => following.stderr.text.includes("gpu-1 fetches phi4:latest"));
+    await site.publish(agent, { fetches: [FETCH] });
+    const listed = await gpuctl(way, ["mirror", "fetches"]);
+    expect(listed.stdout).toMatch(/^019ac8d2\S+ +phi4:latest +gpu-1 +running +12\.0 MB of 24\.0 MB$/m);
+    expect((await gpuctl(way, ["mirror", "cancel", FETCH.id])).stdout).toBe("cancelled the fetch of phi4:latest\n");
+    await site.publish(agent, { fetches: [{ ...FETCH, state: "failed", code: "exhausted", error: "No room" }] });
+    expect(await following.status).toBe(75);
+    expect(following.stderr.text).toContain("Cannot fetch phi4:latest into the mirror: No room");
+    const verbs = agent.commands.map(({ command }) => command);
+    expect(verbs).toEqual(["fetch_model", "fetch_model", "cancel_job"]);
+  });
+});
+
 describe("through gpu-server", () => {
   test("add fetches there, fetches shows it, rm and gc remove", async () => {
     const model = registry.offer("m", { layers: [2 * MB] });

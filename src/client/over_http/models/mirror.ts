@@ -2,13 +2,13 @@
 import { asCourierError } from "../../../base/errors.ts";
 import { normalModelName } from "../../../base/model_name.ts";
 import { JobsDocument } from "../../../documents/jobs.ts";
-import { FetchDocument, FetchesDocument, FreedDocument, MirrorDocument } from "../../../documents/models/mirror.ts";
+import { FreedDocument, MirrorDocument } from "../../../documents/models/mirror.ts";
 import type { AskingForPull, FleetCourier } from "../../fleet_courier.ts";
 import { notGpuServer, tooOld } from "../failures.ts";
 import type { ServerHttp } from "../http.ts";
 
 /** gpu-server waits for the share as long. */
-const SHARE_MS = 30_000;
+export const SHARE_MS = 30_000;
 
 export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
   readonly #http: ServerHttp;
@@ -18,26 +18,7 @@ export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
   }
 
   async read(): Promise<MirrorDocument> {
-    return await this.#orTooOld(this.#http.get("/v1/mirror", MirrorDocument, { minimumMs: SHARE_MS }));
-  }
-
-  async fetches(): Promise<FetchesDocument> {
-    return await this.#orTooOld(this.#http.get("/v1/mirror/fetches", FetchesDocument));
-  }
-
-  async start(model: string): Promise<FetchDocument> {
-    const body = { model: normalModelName(model) };
-    return await this.#orTooOld(this.#http.send("POST", "/v1/mirror/fetches", FetchDocument, { body }));
-  }
-
-  async find(id: string, signal?: AbortSignal): Promise<FetchDocument> {
-    const path = `/v1/mirror/fetches/${encodeURIComponent(id)}`;
-    return await this.#http.get(path, FetchDocument, { signal, awaited: null });
-  }
-
-  async cancel(id: string): Promise<FetchDocument> {
-    const path = `/v1/mirror/fetches/${encodeURIComponent(id)}`;
-    return await this.#http.send("DELETE", path, FetchDocument, { minimumMs: SHARE_MS });
+    return await orTooOld(this.#http, this.#http.get("/v1/mirror", MirrorDocument, { minimumMs: SHARE_MS }));
   }
 
   async remove(model: string): Promise<FreedDocument> {
@@ -47,7 +28,7 @@ export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
 
   async collect(): Promise<FreedDocument> {
     const asked = this.#http.send("POST", "/v1/mirror/gc", FreedDocument, { minimumMs: SHARE_MS });
-    return await this.#orTooOld(asked);
+    return await orTooOld(this.#http, asked);
   }
 
   async pull(
@@ -68,15 +49,15 @@ export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
     }
     throw notGpuServer(this.#http.base, "it started no fetch");
   }
+}
 
-  /** None of these routes has anything that could be missing. */
-  async #orTooOld<Value>(asked: Promise<Value>): Promise<Value> {
-    try {
-      return await asked;
-    } catch (error) {
-      const failure = asCourierError(error);
-      const isRoute = failure.code === "not_found" && failure.message.startsWith("No route");
-      throw isRoute ? tooOld(this.#http.base, "/v1/mirror") : failure;
-    }
+/** None of these routes has anything that could be missing. */
+export async function orTooOld<Value>(http: ServerHttp, asked: Promise<Value>): Promise<Value> {
+  try {
+    return await asked;
+  } catch (error) {
+    const failure = asCourierError(error);
+    const isRoute = failure.code === "not_found" && failure.message.startsWith("No route");
+    throw isRoute ? tooOld(http.base, "/v1/mirror") : failure;
   }
 }

@@ -1,4 +1,4 @@
-// Follows a fetch of gpu-server to its end.
+// Follows a fetch of gpu-server, or of an agent, to its end.
 import { asCourierError, CourierError } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
@@ -17,22 +17,21 @@ const LOOK_MS = 1_000;
  */
 export async function followFetch(
   session: Session,
-  mirror: ServersMirror,
   first: FetchDocument,
   isOver: (fetch: FetchDocument) => boolean = isEnded,
 ): Promise<FetchDocument> {
-  const { io, printer, timeoutMs } = session;
-  if (!isEnded(first)) printer.note(`gpu-server fetches ${first.model} into the mirror`);
+  const { courier, io, printer, timeoutMs } = session;
+  if (!isEnded(first)) printer.note(`${fetcherOf(first)} fetches ${first.model} into the mirror`);
   let [fetch, shownAtMs, seenAtMs] = [first, io.clock.monotonic(), io.clock.monotonic()];
   while (!isOver(fetch)) {
     await io.clock.sleep(LOOK_MS, io.signal);
     if (io.signal.aborted) throw detached(fetch);
     try {
-      fetch = await mirror.find(fetch.id, io.signal);
+      fetch = await courier.fetches.find(fetch.id, io.signal);
       seenAtMs = io.clock.monotonic();
     } catch (error) {
-      // It may be starting again: the fetch goes on then.
-      const isAway = asCourierError(error).code === "unavailable";
+      // It may be starting again: the fetch goes on then. An agent's state shows a new one a little later.
+      const isAway = ["unavailable", "not_found"].includes(asCourierError(error).code);
       if (!isAway || io.clock.monotonic() - seenAtMs >= timeoutMs) throw io.signal.aborted ? detached(fetch) : error;
     }
     if (io.clock.monotonic() - shownAtMs < SHOWN_EVERY_MS) continue;
@@ -46,9 +45,10 @@ export function isEnded({ state }: FetchDocument): boolean {
   return state !== "queued" && state !== "running";
 }
 
-/** Why it did not succeed. */
-export function fetchFailure({ model, state, code, error }: FetchDocument): CourierError {
-  return new CourierError(code ?? "internal", `Cannot fetch ${model} into the mirror: ${error ?? state}`);
+/** Why it did not succeed; an agent's reason is foreign text. */
+export function fetchFailure({ agent, model, state, code, error }: FetchDocument): CourierError {
+  const message = `Cannot fetch ${model} into the mirror: ${error ?? state}`;
+  return new CourierError(code ?? "internal", message, agent === null ? {} : { saidBy: agent });
 }
 
 function fetchProgress({ model, state, completed_bytes, total_bytes, error }: FetchDocument): string {
@@ -56,8 +56,13 @@ function fetchProgress({ model, state, completed_bytes, total_bytes, error }: Fe
   return error === null ? `${model}: ${done}` : `${model}: ${done}, tried again: ${error}`;
 }
 
-function detached({ model }: FetchDocument): CourierError {
-  return new CourierError("cancelled", `Detached: gpu-server continues to fetch ${model}`, {
+/** Who fetches, for people. */
+export function fetcherOf({ agent }: FetchDocument): string {
+  return agent ?? "gpu-server";
+}
+
+function detached(fetch: FetchDocument): CourierError {
+  return new CourierError("cancelled", `Detached: ${fetcherOf(fetch)} continues to fetch ${fetch.model}`, {
     hint: "gpuctl mirror fetches shows its progress",
   });
 }

@@ -51,7 +51,7 @@ async function fetchOnServer(
     if (fetch === undefined) return;
     const isSent = (seen: FetchDocument): boolean =>
       isEnded(seen) && (seen.state !== "succeeded" || seen.pulls?.every(({ job }) => job !== null) === true);
-    const ended = await followFetch(session, mirror, fetch, isSent);
+    const ended = await followFetch(session, fetch, isSent);
     if (ended.state !== "succeeded") throw fetchFailure(ended);
     fetches.set(model, ended);
   });

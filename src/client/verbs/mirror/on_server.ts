@@ -1,25 +1,32 @@
-// The verbs of the mirror that gpu-server runs: add, rm, gc and cancel.
+// The verbs of the mirror that gpu-server runs, and of fetches by agents: add, rm, gc, fetches and cancel.
 import { CourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { normalModelName } from "../../../base/model_name.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
-import { fetchFailure, followFetch, type ServersMirror } from "../../pulls/mirror/server_fetch.ts";
+import { fetcherOf, fetchFailure, followFetch, type ServersMirror } from "../../pulls/mirror/server_fetch.ts";
 import type { Session } from "../../session.ts";
 
-/** All at once: gpu-server runs two at a time. @returns the exit status: that of the first that failed */
-export async function addOnServer(session: Session, models: readonly string[], isDetached: boolean): Promise<number> {
-  const { printer } = session;
-  const mirror = serversMirror(session);
+/**
+ * All at once: gpu-server fetches two at a time, an agent one.
+ * @param agent that fetches; undefined: gpu-server
+ * @returns the exit status: that of the first that failed
+ */
+export async function addByOther(
+  session: Session,
+  models: readonly string[],
+  { agent, detach }: { readonly agent: string | undefined; readonly detach: boolean },
+): Promise<number> {
+  const { printer, courier } = session;
   const names = [...new Set(models.map(normalModelName))];
   const started: FetchDocument[] = [];
-  for (const model of names) started.push(await mirror.start(model));
-  if (isDetached) {
+  for (const model of names) started.push(await courier.fetches.start(model, agent));
+  if (detach) {
     printFetches(session, started);
     return 0;
   }
   let status = 0;
   for (const first of started) {
-    const fetch = await followFetch(session, mirror, first);
+    const fetch = await followFetch(session, first);
     const { model, state, completed_bytes, code } = fetch;
     if (printer.json) printer.documentLine(fetch);
     else if (state === "succeeded") printer.line(`${model} is in the mirror: ${formatBytes(completed_bytes)}`);
@@ -48,10 +55,9 @@ export async function collectOnServer(session: Session): Promise<number> {
   return 0;
 }
 
-export async function cancelOnServer(session: Session, ids: readonly string[]): Promise<number> {
-  const { printer } = session;
+export async function cancelFetches({ printer, courier }: Session, ids: readonly string[]): Promise<number> {
   for (const id of ids) {
-    const fetch = await serversMirror(session).cancel(id);
+    const fetch = await courier.fetches.cancel(id);
     if (printer.json) printer.documentLine(fetch);
     else printer.line(`cancelled the fetch of ${fetch.model}`);
   }
@@ -60,8 +66,8 @@ export async function cancelOnServer(session: Session, ids: readonly string[]): 
 
 /** The verb mirror fetches. */
 export async function listFetches(session: Session): Promise<number> {
-  const { printer } = session;
-  const found = await serversMirror(session).fetches();
+  const { printer, courier } = session;
+  const found = await courier.fetches.list();
   if (printer.json) printer.document(found);
   else printFetches(session, found.fetches);
   return 0;
@@ -73,13 +79,7 @@ function printFetches({ printer }: Session, fetches: readonly FetchDocument[]): 
   } else if (fetches.length === 0) {
     printer.note("No fetches", "gpuctl mirror add MODEL starts one");
   } else {
-    const rows = fetches.map((fetch) => [
-      fetch.id,
-      fetch.model,
-      fetch.agent ?? "gpu-server",
-      fetch.state,
-      progressOf(fetch),
-    ]);
+    const rows = fetches.map((fetch) => [fetch.id, fetch.model, fetcherOf(fetch), fetch.state, progressOf(fetch)]);
     const columns = ["FETCH", "MODEL", "BY", "STATE"].map((title) => ({ title }));
     printer.table([...columns, { title: "PROGRESS", flexible: true }], rows);
   }
@@ -91,10 +91,8 @@ function progressOf({ completed_bytes, total_bytes, bytes_per_second, error }: F
   return [done, speed, error ?? ""].filter((text) => text !== "").join(", ");
 }
 
-/** @throws CourierError `invalid` on the share, where gpuctl fetches by itself */
+/** @throws CourierError `invalid` on the share, where gpuctl works on the folder itself */
 function serversMirror({ courier: { mirror } }: Session): ServersMirror {
   if (mirror !== null) return mirror;
-  throw new CourierError("invalid", "This verb is about the fetches of gpu-server", {
-    hint: "Name it with --server. On the share, gpuctl mirror add fetches from this machine",
-  });
+  throw new CourierError("invalid", "This verb is about the mirror of gpu-server", { hint: "Name it with --server" });
 }

@@ -9,10 +9,9 @@ import { openMirror } from "../../pulls/mirror/open.ts";
 import { serverOptions } from "../../run/reach.ts";
 import { connected, type Run } from "../../session.ts";
 import { addToMirror } from "./adding.ts";
-import { addByAgent } from "./by_agent.ts";
 import { collectMirror, importIntoMirror, removeFromMirror } from "./changing.ts";
 import { printMirror } from "./list.ts";
-import { addOnServer, cancelOnServer, collectOnServer, listFetches, removeOnServer } from "./on_server.ts";
+import { addByOther, cancelFetches, collectOnServer, listFetches, removeOnServer } from "./on_server.ts";
 import { signInMirror } from "./signing.ts";
 import type { MirrorVerb } from "./verb.ts";
 import { verifyMirror } from "./verifying.ts";
@@ -33,17 +32,16 @@ interface Parts {
 interface Ways {
   readonly run: Run;
   readonly isOnServer: () => boolean;
+  /** That is to fetch. */
+  readonly namedAgent: () => string | undefined;
   /** On the share. */
   readonly open: () => MirrorVerb;
-  /** On the command line: one of the environment is for the verbs that name boxes. */
-  readonly namesAgent: () => boolean;
 }
 
 export function addMirrorVerbs(program: Program, { io, openPrinter, run }: Parts): void {
   const open = (): MirrorVerb => ({ mirror: openMirror(program), io, printer: openPrinter() });
   const isOnServer = (): boolean => serverOptions(program) !== undefined;
-  const namesAgent = (): boolean => program.getOptionValueSource("agent") === "cli";
-  const ways: Ways = { run, isOnServer, open, namesAgent };
+  const ways: Ways = { run, isOnServer, namedAgent: () => typedAgent(program), open };
   const mirror = program
     .command("mirror")
     .summary("Keep models on the share, from where every box pulls them.")
@@ -93,15 +91,17 @@ function addRemoving(mirror: Command, { run, isOnServer, open }: Ways): void {
 function addFetches(mirror: Command, { run }: Ways): void {
   mirror
     .command("fetches")
-    .description("List the fetches of gpu-server, the newest first, with their progress.")
+    .description(
+      "List the fetches of agents, and with --server also of gpu-server, the newest first, with their progress.",
+    )
     .addHelpText("after", examples("mirror fetches", "mirror fetches --json"))
-    .action(async () => await run(listFetches));
+    .action(async () => await run(connected(listFetches)));
   mirror
     .command("cancel")
-    .description("Cancel fetches of gpu-server. What they fetched is kept for the next time.")
+    .description("Cancel fetches of agents or of gpu-server. What they fetched is kept for the next time.")
     .argument("<fetch...>", "its id, as gpuctl mirror fetches shows it")
     .addHelpText("after", examples("mirror cancel 019ac8d2-3f5e-7c11-9a40-2b7f6d1e8c05"))
-    .action(async (ids) => await run(async (session) => await cancelOnServer(session, ids)));
+    .action(async (ids) => await run(connected(async (session) => await cancelFetches(session, ids))));
 }
 
 function addSign(mirror: Command, open: () => MirrorVerb): void {
@@ -131,13 +131,13 @@ function addVerify(mirror: Command, open: () => MirrorVerb): void {
     .action(async (models, choices) => await verifyMirror(open(), models, choices));
 }
 
-function addAdd(mirror: Command, { run, isOnServer, open, namesAgent }: Ways): void {
+function addAdd(mirror: Command, { run, isOnServer, namedAgent, open }: Ways): void {
   mirror
     .command("add")
     .description(
-      "Fetch models from their registries into the mirror: from this machine, with --server from that of gpu-server, or from that " +
-        "of --agent, which runs with --mirror-source. Every blob is verified; what a stop or a failure has interrupted goes on " +
-        "where it was.",
+      "Fetch models from their registries into the mirror: from this machine, with --server from that of gpu-server, or with --agent " +
+        "from a box whose agent has --mirror-source. " +
+        "Every blob is verified; what a stop or a failure has interrupted goes on where it was.",
     )
     .argument("<model...>", "models to fetch")
     .addOption(new Option("--fetch-rate <rate>", "fetch no faster than this, such as 50MB/s").argParser(parse.rate))
@@ -146,28 +146,32 @@ function addAdd(mirror: Command, { run, isOnServer, open, namesAgent }: Ways): v
         parse.list(parse.text),
       ),
     )
-    .option("-d, --detach", "with --server: print the fetches, and end")
+    .option("-d, --detach", "with --server or --agent: print the fetches, and end")
     .addHelpText(
       "after",
-      examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s", "mirror add phi4 --agent gpu-3"),
+      examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s", "mirror add phi4 --agent gpu-1"),
     )
     .action(async (models, { detach = false, ...choices }) => {
-      if (namesAgent()) {
-        if (detach) throw elsewhere("--detach", "Stop gpuctl instead: the agent goes on");
-        if (choices.fetchRate !== undefined) throw elsewhere("--fetch-rate", AGENT_HINT);
-        if (choices.insecureRegistry !== undefined) throw elsewhere("--insecure-registry", AGENT_HINT);
-        return await run(connected(async (session) => await addByAgent(session, models)));
+      const agent = namedAgent();
+      if (agent === undefined && !isOnServer()) {
+        if (detach) throw elsewhere("--detach", "gpuctl itself fetches: with --server or --agent, somebody else does");
+        return await addToMirror(open(), models, choices);
       }
-      if (!isOnServer() && detach) throw elsewhere("--detach", "Only gpu-server fetches without gpuctl: use --server");
-      if (!isOnServer()) return await addToMirror(open(), models, choices);
-      const ownHint = "gpu-server has the same flag, on its machine";
-      if (choices.fetchRate !== undefined) throw elsewhere("--fetch-rate", ownHint);
-      if (choices.insecureRegistry !== undefined) throw elsewhere("--insecure-registry", ownHint);
-      await run(async (session) => await addOnServer(session, models, detach));
+      const hint = "gpu-server and gpu-agent have the same flag, on their machines";
+      if (choices.fetchRate !== undefined) throw elsewhere("--fetch-rate", hint);
+      if (choices.insecureRegistry !== undefined) throw elsewhere("--insecure-registry", hint);
+      await run(connected(async (session) => await addByOther(session, models, { agent, detach })));
     });
 }
 
-const AGENT_HINT = "gpu-agent has the same flag, on its machine";
+/** One that is typed: the environment names it for pulls. @throws CourierError `invalid` for several */
+function typedAgent(program: Program): string | undefined {
+  const source = (name: "agent" | "all") => program.getOptionValueSource(name);
+  if (source("agent") !== "cli" && source("all") !== "cli") return undefined;
+  const [agent, ...others] = program.opts().agent ?? [];
+  if (agent !== undefined && others.length === 0 && source("all") !== "cli") return agent;
+  throw new CourierError("invalid", "A fetch has one agent", { hint: "--agent NAME" });
+}
 
 function elsewhere(flag: string, hint: string): CourierError {
   return new CourierError("invalid", `${flag} has no meaning here`, { hint });

@@ -1,11 +1,9 @@
 // The fetches that agents run, for the routes: starting and cancelling one is a command to its agent.
-import { CourierError } from "../../../base/errors.ts";
 import { agentFetchDocument, fetchesInStates } from "../../../documents/models/agent_fetches.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
-import type { Response } from "../../../protocol.ts";
 import type { Services } from "../../services.ts";
 
-type Requester = Parameters<Services["courier"]["request"]>[2];
+type Requester = Parameters<Services["courier"]["cancelFetch"]>[2];
 
 /** As the states of the agents show them that the caller sees. */
 export function agentsFetches({ fleet }: Pick<Services, "fleet">): readonly FetchDocument[] {
@@ -15,7 +13,7 @@ export function agentsFetches({ fleet }: Pick<Services, "fleet">): readonly Fetc
 /**
  * Starts or joins the fetch of a model.
  * @param model in Ollama's form
- * @throws CourierError `forbidden` for a box that fetches none; as `Courier.request()`
+ * @throws CourierError `forbidden` for a box that fetches none; as `Courier.fetchModel()`
  */
 export async function startOnAgent(
   { connection, courier }: Services,
@@ -24,10 +22,10 @@ export async function startOnAgent(
   requester: Requester,
 ): Promise<FetchDocument> {
   connection.requireOpen();
-  return shown(agent, await courier.request(agent, { verb: "fetch_model", modelName: model }, requester));
+  return agentFetchDocument(agent, await courier.fetchModel(agent, model, requester));
 }
 
-/** @throws CourierError `conflict` when it has ended; as `Courier.request()` */
+/** @throws CourierError `conflict` when it has ended; as `Courier.cancelFetch()` */
 export async function cancelOnAgent(
   { connection, courier }: Services,
   agent: string,
@@ -35,10 +33,5 @@ export async function cancelOnAgent(
   requester: Requester,
 ): Promise<FetchDocument> {
   connection.requireOpen();
-  return shown(agent, await courier.request(agent, { verb: "cancel_job", arguments: { job_id: id } }, requester));
-}
-
-function shown(agent: string, { fetch }: Pick<Response, "fetch">): FetchDocument {
-  if (fetch !== undefined) return agentFetchDocument(agent, fetch);
-  throw new CourierError("internal", `${agent} does not show the fetch`);
+  return agentFetchDocument(agent, await courier.cancelFetch(agent, id, requester));
 }
