@@ -266,7 +266,7 @@ function assembleReporting(parts: AgentParts, { outage, condition }: Common, { m
   const name = new NameWait({ identity, key, transport, condition, statusLine, service, clock, log });
   const guard = new NameGuard({ identity, key, document, wait: name, condition, transport, clock, log });
   const state = new StatePublisher({ agent, transport, document, guard, outage, clock });
-  const shown = { about: parts, condition, activity, monitor, jobs, box, transport, outage, clock, log };
+  const shown = { about: parts, condition, activity, monitor, jobs, fetches, box, transport, outage, clock, log };
   const metricsFile = parts.metricsFile === null ? null : new MetricsFile({ path: parts.metricsFile, ...shown });
   return { activity, boots, name, guard, state, statusLine, metricsFile };
 }

@@ -10,7 +10,8 @@ import { LIMITS } from "../../protocol.ts";
 import type { Condition } from "./condition.ts";
 import type { StateDocumentDeps } from "./state_document.ts";
 
-export interface MetricsFileDeps extends Pick<StateDocumentDeps, "about" | "activity" | "monitor" | "jobs" | "box"> {
+export interface MetricsFileDeps
+  extends Pick<StateDocumentDeps, "about" | "activity" | "monitor" | "jobs" | "fetches" | "box"> {
   readonly path: string;
   readonly condition: Pick<Condition, "phase" | "isReady" | "status" | "nameConflict" | "foreignStates">;
   readonly transport: { now(): number };
@@ -51,7 +52,7 @@ export class MetricsFile {
   }
 
   #text(): MetricsText {
-    const { about, condition, activity, monitor, jobs, box, transport, outage, clock } = this.#deps;
+    const { about, condition, activity, monitor, jobs, fetches, box, transport, outage, clock } = this.#deps;
     const { agent } = about.identity;
     const labels = `agent="${agent}"`;
     const isShareUp = condition.isReady && outage.reason === null;
@@ -73,6 +74,7 @@ export class MetricsFile {
         model_count: models?.length ?? null,
         running: monitor.running,
         jobs: jobs.list(),
+        fetches: fetches?.list(),
         disk: box.disk,
         gpus: box.gpus,
         clock_offset_ms: condition.isReady ? transport.now() - clock.now() : null,

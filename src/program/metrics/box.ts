@@ -1,5 +1,6 @@
 // The metrics of one box, from its state document: the same from gpu-server and from the box itself.
 import {
+  type Fetch,
   type Gpu,
   isEnded,
   type Job,
@@ -26,10 +27,13 @@ interface Figures extends Pick<State, "model_count" | "disk" | "processed_comman
   readonly models: readonly Model[] | null;
   readonly running: readonly RunningModel[];
   readonly jobs: readonly Job[];
+  /** Into the mirror; missing: this box fetches none. */
+  readonly fetches?: readonly Fetch[] | undefined;
   readonly gpus: readonly Gpu[];
 }
 
 const STATUSES = ["online", "degraded", "draining", "ollama_down", "share_stale", "silent", "stopped"] as const;
+const FETCH_STATES = ["queued", "waiting", "running"] as const;
 const JOB_STATES = ["queued", "waiting", "running", "verifying"] as const;
 
 /** Adds what only a running agent knows. The lists of a document may name the same twice: a series is there once. */
@@ -46,6 +50,7 @@ export function addFigures(text: MetricsText, agent: string, state: Figures, sho
   }
   addGpus(text, labels, state.gpus);
   if (shown.jobs) addJobs(text, labels, state.jobs, shown.eachModel);
+  if (shown.jobs && state.fetches !== undefined) addFetches(text, labels, state.fetches);
   if (shown.eachModel && shown.models) addModels(text, labels, state.models ?? []);
   if (shown.eachModel && shown.running)
     for (const [model, { size_vram }] of oncePer(state.running, ({ name }) => name))
@@ -101,6 +106,17 @@ function addJobs(text: MetricsText, labels: string, jobs: readonly Job[], eachMo
     const ofModel = `${labels},model="${model}"`;
     text.add("gpu_courier_job_completed_bytes", ofModel, job.completed_bytes);
     if (job.total_bytes !== null) text.add("gpu_courier_job_total_bytes", ofModel, job.total_bytes);
+  }
+}
+
+/** One that is queued again after a failure waits. */
+function addFetches(text: MetricsText, labels: string, fetches: readonly Fetch[]): void {
+  const states = fetches.map(({ state, error }) =>
+    state === "queued" && typeof error === "string" ? "waiting" : state,
+  );
+  for (const state of FETCH_STATES) {
+    const count = states.filter((each) => each === state).length;
+    text.add("gpu_courier_agent_fetches", `${labels},state="${state}"`, count);
   }
 }
 

@@ -33,6 +33,10 @@ export const FAMILIES = {
     type: "gauge",
     help: "Active pulls by state; waiting is one that waits before its next attempt.",
   },
+  gpu_courier_agent_fetches: {
+    type: "gauge",
+    help: "Active fetches of an agent into the mirror by state; waiting is one that waits before its next attempt.",
+  },
   gpu_courier_jobs_ended_total: {
     type: "counter",
     help: "Pulls that ended since this server started, by result and error code.",

@@ -1,10 +1,13 @@
 // fetch_model: an agent that brings models into the mirror, one at a time, over failures, cancels and restarts.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { CourierError } from "#src/base/errors.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
 import type { Fetch, Response } from "#src/protocol.ts";
 import type { Fetched } from "#src/transport/mirror/fetching.ts";
 import { WrongBlob } from "#src/transport/mirror/writing.ts";
+import { seriesOf } from "#tests/server/metrics/series.ts";
 import { MemorySite, type RunningAgent } from "#tests/support/sites/agent_on_memory.ts";
 
 const FETCH = { command: "fetch_model", model_name: "phi4" };
@@ -212,6 +215,21 @@ describe("fetch_model", () => {
     await start(dir);
     expect(source.calls).toEqual(["qwen3:latest"]);
     expect((await fetches()).map(({ state }) => state)).toEqual(["succeeded", "running"]);
+  });
+
+  test("--metrics-file counts the fetches of a source by state, and no others", async () => {
+    const metricsFile = join(site.stateDir(), "box.prom");
+    await site.start("gpu-1", { mirrorSource: source, metricsFile });
+    await ask(FETCH);
+    await ask({ ...FETCH, model_name: "qwen3" });
+    source.fail(away());
+    await ask({ ...FETCH, model_name: "gemma3" });
+    await site.clock.advance(5_000);
+    const series = seriesOf(readFileSync(metricsFile, "utf8"));
+    const count = (state: string) => series.get(`gpu_courier_agent_fetches{agent="gpu-1",state="${state}"}`);
+    expect(["queued", "waiting", "running"].map(count)).toEqual([1, 1, 1]);
+    await site.start("gpu-2", { metricsFile });
+    expect(readFileSync(metricsFile, "utf8")).not.toContain("agent_fetches");
   });
 
   test("refuses more than 100 at a time, and shows 20", async () => {
