@@ -8,13 +8,13 @@ import type { Closable, Inbox, Listener, Transport } from "#src/transport.ts";
 
 const [point = "", id = "", aheadMs = "0", ...argv] = process.argv.slice(2);
 
-const [when = "", step = "", count = "1"] = point.split(":");
+const [when = "", lethal = "", count = "1"] = point.split(":");
 /** Set when the command is delivered: earlier calls do not count. */
 let isArmed = false;
 let times = 0;
 
 function at(reached: string): void {
-  if (!isArmed || reached !== `${when}:${step}`) return;
+  if (!isArmed || reached !== `${when}:${lethal}`) return;
   times += 1;
   if (times === Number(count)) process.kill(process.pid, "SIGKILL");
 }
