@@ -23,7 +23,7 @@ export const DesiredDocument = z
     status: z.enum(["off", "waiting", "active", "standby"]).meta({
       id: "DesiredStatus",
       description:
-        "`off`: gpu-server has no `--desired`. `waiting`: no file is in force yet. `active`: this server brings the " +
+        "`off`: gpu-server has no `--desired`. `waiting`: no file is in force yet, or the fleet was not compared with it yet. `active`: this server brings the " +
         "fleet to the file. `standby`: another server with the same store does",
     }),
     checked_at: orNull(Instant).meta({ description: "When the fleet was last compared with the file" }),

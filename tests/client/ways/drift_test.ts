@@ -5,11 +5,12 @@ import { type DesiredDocument, NOTHING_DESIRED } from "#src/documents/models/des
 import { TwoWays } from "./two_ways.ts";
 
 const SINCE = "2026-01-01T00:00:00.000Z";
+const NOW = new Date().toISOString();
 const KEPT: DesiredDocument = {
   ...NOTHING_DESIRED,
   file: "/etc/fleet.yaml",
   status: "active",
-  checked_at: SINCE,
+  checked_at: NOW,
   models: 2,
 };
 const DRIFT: DesiredDocument["drift"] = [
@@ -55,7 +56,12 @@ describe("plan without a file", () => {
     expect([broken.status, broken.stderr.includes(`Problem: ${problem}`)]).toEqual([1, true]);
     const waiting = await plan({ ...KEPT, status: "waiting", checked_at: null, models: 0 });
     expect(waiting.status).toBe(1);
-    expect(waiting.stderr).toContain("gpu-server has not taken up /etc/fleet.yaml yet");
+    expect(waiting.stderr).toContain("gpu-server has not compared the fleet with /etc/fleet.yaml yet");
+  });
+
+  test("exits with 1 when the comparison is old", async () => {
+    const { status, stderr } = await plan({ ...KEPT, checked_at: SINCE });
+    expect([status, stderr]).toEqual([1, expect.stringContaining("gpu-server cannot read the fleet since")]);
   });
 
   test("needs a gpu-server with --desired", async () => {

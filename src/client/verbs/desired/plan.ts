@@ -2,7 +2,7 @@
 import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { examples, type Program } from "../../base_command.ts";
 import { connected, type Run, type Session } from "../../session.ts";
-import { printDrift, readDrift } from "./shown_drift.ts";
+import { isOld, printDrift, readDrift } from "./shown_drift.ts";
 import { printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 
 /** A script must be able to separate a difference from a failure. */
@@ -54,6 +54,7 @@ async function showDrift(session: Session): Promise<number> {
   const document = await readDrift(session);
   if (session.printer.json) session.printer.document(document);
   else printDrift(session, document);
-  if (document.problem !== null || document.status === "waiting") return FAILED;
+  const isKnown = document.status !== "waiting" && !isOld(document, session.courier.now());
+  if (document.problem !== null || !isKnown) return FAILED;
   return document.drift.length === 0 ? 0 : DIFFERENT;
 }

@@ -32,6 +32,13 @@ export async function readDrift({ courier, agents, io }: Session): Promise<Desir
   };
 }
 
+/** gpu-server compares every few seconds, unless it cannot read the share. */
+const OLD_MS = 180_000;
+
+export function isOld({ checked_at }: DesiredDocument, nowMs: number): boolean {
+  return checked_at === null || nowMs - Date.parse(checked_at) > OLD_MS;
+}
+
 export function printDrift({ printer, courier }: Session, document: DesiredDocument): void {
   const { file, status, models, drift, unknown, problem } = document;
   const nowMs = courier.now();
@@ -41,7 +48,9 @@ export function printDrift({ printer, courier }: Session, document: DesiredDocum
       drift.map((each) => rowOf(each, nowMs)),
     );
   const name = file ?? "its file";
-  if (status === "waiting") printer.note(`gpu-server has not taken up ${name} yet`);
+  if (status === "waiting") printer.note(`gpu-server has not compared the fleet with ${name} yet`);
+  else if (isOld(document, nowMs))
+    printer.note(`Compared ${formatAgo(document.checked_at, nowMs)}: gpu-server cannot read the fleet since`);
   else if (drift.length === 0)
     printer.note(`Nothing differs from ${name}${models === 0 ? "" : `, which names ${models} models`}`);
   if (unknown.length > 0) printer.note(`Unknown, and no difference: ${namesText(unknown)}`);

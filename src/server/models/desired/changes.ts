@@ -36,15 +36,28 @@ export class Changes {
     this.#deletedMs = this.#deps.clock.monotonic();
   }
 
-  /** Sends what nothing holds back. Never rejects. @param held aborts when another server may act */
-  async send(differences: readonly Difference[], held: AbortSignal): Promise<void> {
+  /**
+   * Sends what nothing holds back. Never rejects.
+   * @param held aborts when another server may act
+   * @param isWanted whether the file is still the one that the differences are from
+   */
+  async send(differences: readonly Difference[], held: AbortSignal, isWanted: () => boolean): Promise<void> {
     const free = differences.filter(({ hold, job }) => hold === null && job === null);
     const nowMs = this.#deps.clock.monotonic();
     const mayDelete = nowMs - this.#deletedMs >= ROUND_MS;
-    const sent = free.filter(({ action }) => action !== "delete" || mayDelete);
-    if (sent.some(({ action }) => action === "delete")) this.#deletedMs = nowMs;
+    const deletions = mayDelete ? free.filter(({ action }) => action === "delete") : [];
+    if (deletions.length > 0) this.#deletedMs = nowMs;
+    // Deletions come first: boxes that hang delay what follows.
+    const sent = [...deletions, ...free.filter(({ action }) => action !== "delete")];
     await this.#deps.recorder.byItself({ who: REQUESTED_BY, request: "gpu-server --desired" }, async () => {
-      await Promise.all(sent.map(async (each) => await this.#slots.run(async () => await this.#sendOne(each, held))));
+      await Promise.all(
+        sent.map(
+          async (each) =>
+            await this.#slots.run(async () => {
+              if (!held.aborted && isWanted()) await this.#sendOne(each, held);
+            }),
+        ),
+      );
     });
   }
 
@@ -52,7 +65,6 @@ export class Changes {
     const { courier, attempts, log } = this.#deps;
     const { agent, model, action } = difference;
     const options = { requestedBy: REQUESTED_BY, signal: held };
-    if (held.aborted) return;
     try {
       if (action === "delete") await courier.deleteModel(agent, model, options);
       else await courier.pullModel(agent, model, options);

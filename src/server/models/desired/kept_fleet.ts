@@ -52,9 +52,10 @@ export class KeptFleet {
   readonly #changes: Changes;
   /** Aborts when this server may not act any more; null: it may not. */
   #held: AbortSignal | null = null;
-  #acting: Promise<void> = Promise.resolve();
+  /** Null: nothing is being sent. */
+  #acting: Promise<void> | null = null;
   #actedMs = Number.NEGATIVE_INFINITY;
-  #compared: { readonly result: Compared; readonly atMs: number } | null = null;
+  #compared: { readonly desired: DesiredFleet; readonly result: Compared; readonly atMs: number } | null = null;
   #woken = new AbortController();
 
   /** @param settings null: there is no file, and nothing runs */
@@ -83,7 +84,12 @@ export class KeptFleet {
     const { drift, unknown } = this.#compared?.result ?? NOTHING_DESIRED;
     return {
       file: this.#settings.file,
-      status: inForce === null ? "waiting" : this.#held === null ? "standby" : "active",
+      status:
+        inForce === null || this.#compared?.desired !== inForce
+          ? "waiting"
+          : this.#held === null
+            ? "standby"
+            : "active",
       checked_at: this.#compared === null ? null : isoTime(this.#compared.atMs),
       problem,
       models: inForce?.models.length ?? 0,
@@ -150,18 +156,25 @@ export class KeptFleet {
   async #round(stop: AbortSignal): Promise<number> {
     const desired = this.#file.inForce;
     if (desired === null || !(await this.#isCurrent())) return 0;
+    // A comparison that began before the last commands were answered would send them again.
+    const isAtRest = this.#acting === null;
     const { tookMs, result } = await this.#compare(desired, stop);
     const held = this.#held;
     const isDue = this.#deps.clock.monotonic() - this.#actedMs >= ROUND_MS;
     // Another file may have come into force meanwhile.
-    if (held !== null && !held.aborted && isDue && desired === this.#file.inForce) {
+    if (held !== null && !held.aborted && isDue && isAtRest && desired === this.#file.inForce) {
       this.#actedMs = this.#deps.clock.monotonic();
-      this.#acting = this.#changes.send(result.differences, held);
-      await this.#acting;
-      await this.#compare(desired, stop);
+      this.#acting = this.#act(desired, result, held);
     }
     if (await this.#answers.refresh(desired, this.#deps.fleet.lastKnown())) this.#actNow();
     return tookMs;
+  }
+
+  /** Boxes that hang must not keep the fleet from being compared. Never rejects. */
+  async #act(desired: DesiredFleet, { differences }: Compared, held: AbortSignal): Promise<void> {
+    await this.#changes.send(differences, held, () => desired === this.#file.inForce);
+    this.#acting = null;
+    this.#woken.abort();
   }
 
   async #compare(desired: DesiredFleet, stop: AbortSignal) {
@@ -169,7 +182,7 @@ export class KeptFleet {
     const views = await this.#lists.fill(fleet.lastKnown(), stop);
     const startedMs = clock.monotonic();
     const result = await this.#comparison.compare(desired, views);
-    this.#compared = { result, atMs: clock.now() };
+    this.#compared = { desired, result, atMs: clock.now() };
     return { result, tookMs: clock.monotonic() - startedMs };
   }
 

@@ -132,6 +132,23 @@ describe("KeptFleet", () => {
     expect(kept.document().drift).toEqual([]);
   });
 
+  test("goes on comparing while a box does not answer, and asks that one later", async () => {
+    await using site = new FleetSite();
+    const silent = await site.box("gpu-1", { answer: () => undefined });
+    await site.box("gpu-2");
+    site.text = fileOf(["phi4"]);
+    const { kept } = await site.server();
+    await site.pass(TAKEN_UP_MS);
+    expect(silent.commands.length).toBe(1);
+    expect(Date.parse(kept.document().checked_at ?? "")).toBeGreaterThan(site.clock.now() - 12_000);
+    expect(kept.document().drift.map(({ agent }) => agent)).toEqual(["gpu-1"]);
+    await site.pass(30_000);
+    expect(kept.document().drift[0]?.reason).toMatch(/gpu-1.*; next attempt at /);
+    silent.answer = answerAsAgent;
+    await site.pass(2 * MINUTE_MS);
+    expect([silent.commands.length, silent.jobs.length]).toEqual([2, 1]);
+  });
+
   test("joins no more than two pulls of a box at a time, and counts those of people", async () => {
     await using site = new FleetSite();
     const box = await site.box("gpu-1", { answer: answerAsAgent });

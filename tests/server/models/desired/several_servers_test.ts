@@ -23,12 +23,12 @@ function wayTo(bucket: OneKey) {
   return Object.assign(way, { calls });
 }
 
-async function twoServers(site: FleetSite) {
+async function twoServers(site: FleetSite, maxDeletes = 5) {
   const bucket = new OneKey(site.clock);
   const open = async () => {
     const way = wayTo(bucket);
     const lease = new Lease({ bucket: way.calls, key: "lease.desired", clock: site.clock, log: silentLog });
-    return { way, server: await site.server({ prune: true }, { desiredLease: lease }) };
+    return { way, server: await site.server({ prune: true, maxDeletes }, { desiredLease: lease }) };
   };
   return [await open(), await open()] as const;
 }
@@ -65,6 +65,20 @@ test("another one goes on when the acting one is cut off, and does nothing twice
   await site.pass(5 * MINUTE_MS);
   expect(site.commands).toEqual(["gpu-1 pull_model phi4:latest", "gpu-1 delete_model old:1b"]);
   expect([first, second].map(({ server }) => server.kept.document().status)).toEqual(["standby", "active"]);
+});
+
+test("another one that goes on deletes nothing for a minute: the first one may just have", async () => {
+  await using site = new FleetSite();
+  await site.box("gpu-1", { models: ["phi4:latest", "a:1b", "b:1b", "c:1b"] });
+  site.text = fileOf(["phi4"], true);
+  const [first, second] = await twoServers(site, 1);
+  while (site.commands.length === 0) await site.pass(5_000);
+  first.way.isCut = true;
+  await site.pass(40_000);
+  expect(second.server.kept.document().status).toBe("active");
+  expect(site.commands.length).toBe(1);
+  await site.pass(MINUTE_MS);
+  expect(site.commands.length).toBe(2);
 });
 
 test("a server that stops in the middle leaves the rest to the other one", async () => {
