@@ -76,6 +76,30 @@ export async function readFit(
   };
 }
 
+export const FitCounts = z
+  .object({
+    fits: z.int().nonnegative(),
+    fits_partly: z.int().nonnegative(),
+    does_not_fit: z.int().nonnegative(),
+    unknown: z.int().nonnegative(),
+  })
+  .meta({ id: "FitCounts", description: `How many boxes a model fits, with nothing else loaded: ${FIT_ASSUMPTION}.` });
+export type FitCounts = z.infer<typeof FitCounts>;
+
+/** @param views of agents; those that are offline count as they were last seen */
+export function countFits(weightsBytes: number, views: readonly AgentView[]): FitCounts {
+  const counts = { fits: 0, fits_partly: 0, does_not_fit: 0, unknown: 0 };
+  for (const { state } of views) counts[COUNTED[fitDocument(weightsBytes, state).verdict ?? "unknown"]] += 1;
+  return counts;
+}
+
+const COUNTED = {
+  fits: "fits",
+  "fits partly: the rest runs on the CPU": "fits_partly",
+  "does not fit": "does_not_fit",
+  unknown: "unknown",
+} as const;
+
 /** @param state null: a legacy service, which publishes no GPUs */
 export function fitDocument(weightsBytes: number | null, state: Pick<State, "gpus" | "memory"> | null): FitDocument {
   const fit = fitOf(weightsBytes, { gpus: state?.gpus ?? [], memory: state?.memory ?? null });

@@ -96,6 +96,11 @@ export class PublishedModels {
     return new Map(await Promise.all(answers));
   }
 
+  /** The answer that is kept, however old; undefined: not asked yet, or not answered. Asks nobody. */
+  peek(name: string): Published | undefined {
+    return this.#kept.get(name.toLowerCase())?.settled;
+  }
+
   async #answer(key: string, held: readonly HeldModel[], round: Round): Promise<Published> {
     const known = this.#kept.get(key);
     if (known !== undefined && this.#stillCounts(known, held)) return await known.answer;

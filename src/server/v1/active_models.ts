@@ -1,6 +1,8 @@
 // /v1/active-models and /v1/catalog: the model that the platform uses for each purpose, and those that it offers to pull.
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { asCourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
+import { countFits, FitCounts } from "../../documents/models/fit.ts";
 import { orNull } from "../../documents/named.ts";
 import { requireJson } from "../http/body.ts";
 import type { Env } from "../http/env.ts";
@@ -19,6 +21,11 @@ const ActiveModels = z
 const ActiveModelRequest = bodyOf({ type: ModelType, model: z.string().trim().min(1) }).meta({
   id: "ActiveModelRequest",
 });
+const CatalogDocument = Catalog.extend({
+  models: z.array(Catalog.shape.models.element.extend({ fit: FitCounts.optional() })),
+}).meta({ id: "Catalog" });
+/** In a larger fleet `fit` is missing: it would cost each reader of the catalog too much time. */
+const MOST_JUDGED = 1_000;
 const EXAMPLE = { vision: null, text: "phi4:latest", scoring: null, science: null };
 
 const listActiveModels = createRoute({
@@ -55,12 +62,21 @@ const listCatalog = createRoute({
   operationId: "listCatalog",
   tags: ["models"],
   summary: "List the models of the catalog",
-  description: "The file of `gpu-server --catalog`. `size` is a text for people.",
+  description:
+    "The file of `gpu-server --catalog`. `size` is a text for people. `fit` counts the boxes that a model fits, where its size is " +
+    "known: gpu-server asks the registries when the catalog is read, and this request does not wait for the answers.",
   security,
   request: { query: QUERY.none },
   responses: {
-    200: json("The catalog", Catalog.meta({ id: "Catalog" }), {
-      models: [{ name: "phi4:latest", description: "Microsoft's 14B model", size: "9.1 GB" }],
+    200: json("The catalog", CatalogDocument, {
+      models: [
+        {
+          name: "phi4:latest",
+          description: "Microsoft's 14B model",
+          size: "9.1 GB",
+          fit: { fits: 3, fits_partly: 1, does_not_fit: 0, unknown: 0 },
+        },
+      ],
     }),
     ...failures(),
   },
@@ -76,7 +92,33 @@ export function addActiveModelRoutes(app: OpenAPIHono<Env>, servicesOf: Services
     return context.json(activeModels(services), 200);
   });
 
-  app.openapi(listCatalog, (context) => context.json(servicesOf(context).catalog, 200));
+  app.openapi(listCatalog, (context) => context.json(catalogDocument(servicesOf(context)), 200));
+}
+
+/** With what is known at this moment: the registries are asked for the next request. */
+function catalogDocument({ catalog, publishedModels, fleet }: Services): z.infer<typeof CatalogDocument> {
+  const views = fleet.lastKnown();
+  if (views.length === 0 || views.length > MOST_JUDGED) return catalog;
+  const named = catalog.models.map((entry) => ({ entry, name: modelName(entry.name) }));
+  const asked = named.flatMap(({ name }) => (name === null ? [] : [{ name, digest: "", gotAtMs: 0 }]));
+  void publishedModels.ask(asked);
+  return {
+    models: named.map(({ entry, name }) => {
+      const found = name === null ? undefined : publishedModels.peek(name);
+      const weights = found?.kind === "manifest" ? found.weightsBytes : null;
+      return weights === null ? entry : { ...entry, fit: countFits(weights, views) };
+    }),
+  };
+}
+
+/** Null: the operator's file has a name that no model can have. */
+function modelName(text: string): string | null {
+  try {
+    return normalModelName(text);
+  } catch (error) {
+    if (asCourierError(error).code === "invalid") return null;
+    throw error;
+  }
 }
 
 function activeModels({ activeModels: stored }: Pick<Services, "activeModels">): z.infer<typeof ActiveModels> {

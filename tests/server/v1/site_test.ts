@@ -3,10 +3,12 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Registry } from "#sim/registry/registry.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { createApi } from "#src/server/api.ts";
 import { modelOf, ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
 import { openServer } from "#tests/support/sites/server_fixture.ts";
+import { until } from "#tests/support/until.ts";
 
 const KEY = "ed25519 Fmkn1OvtH9StlPSoVL4zGB/CsV10+dOg/J/E+msx3Ts=";
 const NONE = { vision: null, text: null, scoring: null, science: null };
@@ -47,6 +49,35 @@ test("GET /v1/catalog is the platform's list, also for a viewer", async () => {
   await using server = await openServer();
   const { body } = await server.call("GET", "/v1/catalog", { token: server.viewer });
   expect(body).toEqual((await server.call("GET", "/api/config/available-models")).body);
+});
+
+test("GET /v1/catalog counts the boxes that a model fits once its size is known, and never waits for a registry", async () => {
+  const registry = await Registry.start();
+  await using server = await openServer({ insecureRegistries: [registry.host] });
+  const name = registry.offer("big", { layers: [10_000_000] });
+  const models = [name, "not a name", "phi4"].map((each) => ({ name: each, description: "", size: "10 MB" }));
+  const api = createApi({ ...server.services, catalog: { models } });
+  const headers = { authorization: `Bearer ${server.viewer}` };
+  const read = async (): Promise<unknown> =>
+    await (await api.request("/v1/catalog", { headers }, { requestIP: () => ({ address: "127.0.0.1" }) })).json();
+  expect(await read()).toEqual({ models });
+  for (const [agent, bytes] of [
+    ["gpu-1", 24e9],
+    ["gpu-2", 24e9],
+    ["gpu-3", 1e8],
+  ] as const) {
+    const opened = await ScriptedAgent.open(server.store, agent);
+    const gpu = { index: 0, uuid: "GPU-1", name: "H200", memory_total_bytes: bytes, memory_used_bytes: 0 };
+    await opened.publish({ gpus: [gpu], memory: { total_bytes: 64e9, available_bytes: 1e9 } });
+    await server.services.fleet.refresh(agent);
+  }
+  // Its registry is asked from now on.
+  expect(await read()).toEqual({ models });
+  const [first, ...others] = models;
+  const fit = { fits: 2, fits_partly: 1, does_not_fit: 0, unknown: 0 };
+  await until(async () => JSON.stringify(await read()) === JSON.stringify({ models: [{ ...first, fit }, ...others] }));
+  expect(registry.manifestRequests("big")).toBe(1);
+  await registry.stop();
 });
 
 describe("GET /v1/setup", () => {

@@ -224,7 +224,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     files: "src/server/v1/active_models.ts",
     may: [
       ...BASE,
-      "src/documents/named.ts",
+      "src/documents/{named,models/fit}.ts",
       "src/server/{services,platform/{catalog,installed_name}}.ts",
       ...server("http store v1/schema"),
     ],
