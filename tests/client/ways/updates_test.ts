@@ -249,3 +249,28 @@ describe.each([...WAYS])("update over the %s", (way) => {
     expect(stderr).toContain("could not be compared");
   });
 });
+
+test("outdated, update --dry-run and update ask once for each name: gpuctl in each run, gpu-server in all of them", async () => {
+  const agents = await openFleet();
+  endPulls(agents);
+  const asked: Record<Way, number[]> = { server: [], share: [] };
+  // Neither way may ask this one.
+  const closed = modelOf("127.0.0.1:9/library/gone:latest", { digest: "01d" });
+  for (const agent of agents) {
+    agent.models = [...agent.models, closed];
+    await site.publish(agent);
+  }
+  for (const way of WAYS)
+    for (const argv of [["outdated"], ["update", "--all", "--dry-run"], ["update", "--all", "--yes"]]) {
+      const before = requests();
+      await site.run(way, [...argv, ...flagsOf(way)]);
+      const perName = requests().map((count, index) => count - (before[index] ?? 0));
+      asked[way].push(Math.max(...perName));
+      expect(new Set(perName).size).toBe(1);
+    }
+  process.stderr.write(
+    `20 names (3 outdated, 1 that the registry fails to show), 2 copies, 1 out of reach on 3 boxes, requests per name in outdated, update --dry-run, update: ` +
+      `gpu-server ${asked.server.join(", ")}; gpuctl on a share ${asked.share.join(", ")}\n`,
+  );
+  expect(asked).toEqual({ server: [1, 0, 0], share: [1, 1, 1] });
+});
