@@ -1,8 +1,9 @@
 // The console's panel of the desired state in a real browser: each state that gpu-server shows, as its document says it.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { type DesiredDocument, NOTHING_DESIRED } from "#src/documents/models/desired.ts";
-import { type HttpServer, ProcessSite } from "#tests/process/site/site.ts";
+import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
 import { openBrowser, Watched } from "../site/browser.ts";
@@ -10,6 +11,7 @@ import { pull, signIn } from "../site/console_page.ts";
 import { pictured } from "../site/pictures.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
+const SMALL = { name: "small:latest", layers: [300_000, 800] };
 const LONG = { name: "long:latest", layers: [40_000_000, 500] };
 const HOSTILE = '<img src=x onerror="document.title=1">';
 const NARROW = { viewport: { width: 320, height: 760 }, colorScheme: "dark" } as const;
@@ -17,14 +19,14 @@ const SINCE = "2026-01-01T00:00:00.000Z";
 
 let site: ProcessSite;
 let browser: Browser;
+let program: string;
 let server: HttpServer;
 const opened: { page: Page; watched: Watched }[] = [];
 
 beforeAll(async () => {
-  const [program, chromium] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
-  browser = chromium;
+  [program, browser] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
   site = new ProcessSite();
-  const ollama = await site.ollama({ catalog: [LONG], installed: [PHI], bytesPerSecond: 1_000_000 });
+  const ollama = await site.ollama({ catalog: [LONG, SMALL], installed: [PHI], bytesPerSecond: 1_000_000 });
   await site.agent("gpu-1", ollama.url);
   server = await site.server([], program);
 });
@@ -49,6 +51,15 @@ async function open(shown: Partial<DesiredDocument> | undefined, look: object = 
 
 function panel(page: Page) {
   return page.getByRole("region", { name: "Desired state" });
+}
+
+/** The page looks again when somebody comes back to it, and otherwise every 30 s. */
+async function seen(page: Page, words: string | RegExp): Promise<void> {
+  const look = async (): Promise<boolean> => {
+    await page.evaluate("dispatchEvent(new Event('focus'))");
+    return await panel(page).getByText(words).isVisible();
+  };
+  await until(look, String(words), 30_000, 500);
 }
 
 function drift(agent: string, model: string, more: Partial<DesiredDocument["drift"][number]> = {}) {
@@ -117,6 +128,21 @@ test("a mistake in the file is shown with its line, and what stays in force", as
       .getByText(/^Every reporting box/)
       .count(),
   ).toBe(0);
+});
+
+test("a server with a file brings a box to it, and the panel shows that and a later mistake without a reload", async () => {
+  const file = join(site.dir, "fleet.yaml");
+  await Bun.write(file, "models:\n  - name: small\n    on: gpu-1\n  - name: phi4\n    on: gpu-1\n");
+  const kept = await site.server(["--desired", file], program);
+  const page = await (await browser.newContext()).newPage();
+  page.setDefaultTimeout(10_000);
+  await signIn(page, kept, "#/models");
+  await seen(page, "Every reporting box has the models that the file names");
+  await panel(page).getByText(`${file}, 2 models.`).waitFor();
+  await page.getByRole("link", { name: "small:latest" }).waitFor();
+  await Bun.write(file, "models:\n  - name: small\n    on: GPU 2\n");
+  await seen(page, /fleet\.yaml:3: /);
+  await pictured(page, "desired-real");
 });
 
 test("no page asked another server, broke a rule of its policy, or failed", () => {
