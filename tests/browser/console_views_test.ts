@@ -55,6 +55,7 @@ describe("every view", () => {
         ["#/jobs", "[role=progressbar]"],
         ["#/models", "a.row-link"],
         ["#/models/phi4:14b", ".list .strong"],
+        ["#/mirror", ".mirrored li"],
         ["#/access", "[aria-label='Targets of webhooks'] li"],
         ["#/setup", ".copy-text"],
       ] as const) {
@@ -69,6 +70,8 @@ describe("every view", () => {
         ["#/models", "Set the model for text"],
         ["#/models/phi4:14b", "Delete"],
         ["#/models/phi4:14b", "Copy"],
+        ["#/mirror", "Fetch a model"],
+        ["#/mirror", "Remove phi4:14b"],
         ["#/access", "Create a token"],
         ["#/access", "Revoke grafana"],
       ] as const) {

@@ -41,6 +41,8 @@ const SHOTS: readonly Shot[] = [
   { name: "models-narrow", at: "#/models", ready: "[role=row] a", ...NARROW, dark: false },
   { name: "model", at: "#/models/phi4:14b", ready: "text=Where", ...WIDE, dark: false },
   { name: "model-narrow", at: "#/models/phi4:14b", ready: "text=Where", ...NARROW, dark: true },
+  { name: "mirror", at: "#/mirror", ready: ".mirrored li", ...WIDE, dark: false },
+  { name: "mirror-narrow", at: "#/mirror", ready: ".mirrored li", ...NARROW, dark: true },
   { name: "pull", at: "#/models", ready: "[role=row] a", press: ["Pull a model"], ...DIALOG, dark: false },
   { name: "pull-narrow", at: "#/models", ready: "[role=row] a", press: ["Pull a model"], ...NARROW, dark: true },
   { name: "delete", at: "#/models/phi4:14b", ready: "text=Where", press: ["Delete"], ...DIALOG, dark: true },
@@ -51,6 +53,24 @@ const SHOTS: readonly Shot[] = [
   { name: "setup-narrow", at: "#/setup", ready: ".copy-text", press: ["Check all"], ...NARROW, dark: true },
   { name: "sign-in", at: "", ready: "input[type=password]", ...WIDE, dark: false },
 ];
+
+/** The boxes of these pictures take no commands. */
+const USAGE = {
+  path: "/srv/ollama/models",
+  free_bytes: 1.997e12,
+  total_bytes: 3.84e12,
+  models_bytes: 142.6e9,
+  partials_bytes: 16.2e9,
+  orphans_bytes: 9.1e9,
+  models: [
+    { name: "llama3.3:70b", own_bytes: 42.5e9, shared_bytes: 0 },
+    { name: "qwen3:32b", own_bytes: 20.2e9, shared_bytes: 0 },
+    { name: "phi4:14b", own_bytes: 1_000, shared_bytes: 9.1e9 },
+    { name: "phi4:strict", own_bytes: 600, shared_bytes: 9.1e9 },
+  ],
+  partials: [],
+  orphans: [],
+};
 
 const [program, browser] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
 try {
@@ -64,6 +84,14 @@ try {
   for (const { name, at, ready, press = [], width, height, dark } of wanted) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
     const page = await context.newPage();
+    await page.route("**/v1/agents/*/disk", async (route) => {
+      await route.fulfill({ json: { agents: [{ usage: USAGE }] } });
+    });
+    await page.route("**/v1/mirror", async (route) => {
+      const response = await route.fetch();
+      const mirror: object = await response.json();
+      await route.fulfill({ response, json: { ...mirror, folder: "/mnt/shared/gpu_models" } });
+    });
     if (at === "") await page.goto(site.server.url);
     else await signIn(page, site.server, at);
     await page.locator(ready).first().waitFor();

@@ -85,8 +85,8 @@ test("outdated models are marked, what could not be compared is named, and curre
   await row(page, names.phi).getByText("outdated", { exact: true }).waitFor();
   await row(page, names.gemma).getByText("outdated", { exact: true }).waitFor();
   expect(await row(page, names.qwen).getByText("outdated", { exact: true }).count()).toBe(0);
-  await page.getByText("Newer versions unknown: 1 model").waitFor();
-  await page.getByText(`${registry.host} answers 500`).waitFor();
+  await page.getByText("Newer versions unknown").waitFor();
+  await page.getByText(`for 1 model: ${registry.host} answers 500`).waitFor();
   await pictured(page, "updates");
   await page.goto(`${server.url}/#/models/${encodeURIComponent(names.phi)}`);
   await page.getByText("A newer version, 251").waitFor();

@@ -1,5 +1,5 @@
 // A gpu-server before a small fleet to look at, whose boxes this process plays: they take no commands.
-import { renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ShownFleet } from "#sim/fleet/shown.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
@@ -41,7 +41,9 @@ export class ShownSite implements AsyncDisposable {
     const count = publish(startMs);
     const timer = setInterval(() => publish(Date.now()), STEP_MS);
     const receiver = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(null, { status: 204 }) });
-    const server = await site.server(["--manage-tokens", ...webhookOptions(site.dir, [receiver.url.href])], program);
+    fillMirror(join(site.share, "gpu_models"));
+    const options = ["--manage-tokens", "--mirror", ...webhookOptions(site.dir, [receiver.url.href])];
+    const server = await site.server(options, program);
     await until(async () => {
       const { answer } = await server.call("GET", "/v1/agents");
       return Array.isArray(answer["agents"]) && answer["agents"].length === count;
@@ -54,6 +56,23 @@ export class ShownSite implements AsyncDisposable {
     clearInterval(this.#timer);
     await this.#site.close();
     await this.#receiver.stop(true);
+  }
+}
+
+/** Models with blobs of their real sizes, which take no space. */
+function fillMirror(folder: string): void {
+  for (const [family, tag, bytes] of [
+    ["phi4", "14b", 9.1e9],
+    ["llama3.3", "70b", 42.5e9],
+    ["qwen3", "32b", 20.2e9],
+  ] as const) {
+    const digest = new Bun.CryptoHasher("sha256").update(`${family} ${tag}`).digest("hex");
+    const manifest = { schemaVersion: 2, layers: [{ digest: `sha256:${digest}`, size: bytes }] };
+    const [models, blobs] = [join(folder, "manifests", "registry.ollama.ai", "library", family), join(folder, "blobs")];
+    for (const dir of [models, blobs]) mkdirSync(dir, { recursive: true });
+    writeFileSync(join(models, tag), JSON.stringify(manifest));
+    writeFileSync(join(blobs, `sha256-${digest}`), "");
+    truncateSync(join(blobs, `sha256-${digest}`), bytes);
   }
 }
 

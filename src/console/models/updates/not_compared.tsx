@@ -11,10 +11,10 @@ export function NotCompared({ updates: { compared, failure } }: { readonly updat
   if (reasons.length === 0) return null;
   return (
     <p class="quiet small missing">
-      {"Newer versions unknown: "}
+      {"Newer versions unknown "}
       <Foreign
         class="wrapped"
-        text={reasons.map(([reason, count]) => `${plural(count, "model")} (${reason})`).join(", ")}
+        text={reasons.map(([reason, count]) => `for ${plural(count, "model")}: ${reason}`).join("; ")}
       />
     </p>
   );
