@@ -12,6 +12,7 @@ const CHUNK_BYTES = 1 << 20;
 export function mirroredBytes(
   mirror: Pick<MirrorReader, "openBlob">,
   { name, text, manifest }: MirroredModel,
+  avoid = async (): Promise<boolean> => await Promise.resolve(false),
 ): ModelBytes {
   return {
     text,
@@ -22,6 +23,7 @@ export function mirroredBytes(
       damaged: {
         reason: "the mirror's copy is damaged",
         hint: `Where the mirror is: gpuctl mirror verify --remove-damaged ${formatModelName(name)}, then add or import it again`,
+        avoid,
       },
     },
     read: (layer, from, to, signal) => readBlob(mirror, layer, { name, from, to, signal }),

@@ -72,7 +72,7 @@ export class MirroredOllama {
     try {
       await ollama.pullModel(model, { ...options, from: helper });
     } catch (error) {
-      throw readingFailure(model, error, registry.failure) ?? inOwnWords(model, helper, bytes.place, error);
+      throw readingFailure(model, error, registry.failure) ?? (await inOwnWords(model, helper, bytes.place, error));
     }
     // It is complete. After a crash another program may have had the port, and may have sent something else.
     const listed = (await ollama.listHelpers(options.signal)).find(({ name }) => sameModel(name, helper));
@@ -117,12 +117,18 @@ function readingFailure(model: string, error: unknown, failure: CourierError | u
 }
 
 /** Without the helper name; and wrong bytes stay wrong, unlike those that a network has changed. */
-function inOwnWords(model: string, helper: string, { name, unreadableHint, damaged }: Place, error: unknown): unknown {
+async function inOwnWords(
+  model: string,
+  helper: string,
+  { name, unreadableHint, damaged }: Place,
+  error: unknown,
+): Promise<unknown> {
   if (!(error instanceof CourierError)) return error;
   const retry = retryOf(error);
   if (retry === "once" && damaged !== null) {
     const message = `Cannot pull ${JSON.stringify(model)}: digest mismatch: ${damaged.reason}`;
-    return new PullFailure("unavailable", message, { retry: "never", hint: damaged.hint });
+    const isAvoided = await damaged.avoid();
+    return new PullFailure("unavailable", message, { retry: isAvoided ? "once" : "never", hint: damaged.hint });
   }
   const [host = "", ...path] = helper.replace(/:latest$/, "").split("/");
   const message = error.message

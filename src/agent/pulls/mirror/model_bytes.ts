@@ -24,7 +24,14 @@ export interface Place {
   /** What to do when they cannot be read. */
   readonly unreadableHint: string | undefined;
   /** How wrong bytes are reported, which stay wrong; null: the way there may have changed them, and another try may help. */
-  readonly damaged: { readonly reason: string; readonly hint: string } | null;
+  readonly damaged: Damaged | null;
+}
+
+interface Damaged {
+  readonly reason: string;
+  readonly hint: string;
+  /** Leaves these bytes alone for a while, if the next attempt can have the model from elsewhere: whether it can. Never rejects. */
+  readonly avoid: () => Promise<boolean>;
 }
 
 /** Finds the bytes of a model; null: Ollama asks the registry itself. */

@@ -1,4 +1,5 @@
 // Where a pull takes its model from: the mirror on the share, or the registry.
+import { type Clock, systemClock } from "../../../base/clock.ts";
 import { asCourierError, CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Manifest } from "../../../program/registry/manifest.ts";
@@ -15,6 +16,9 @@ import type { SignedCopies } from "./signed_copies.ts";
 export const MIRROR_MODES = ["auto", "only", "off"] as const;
 export type MirrorMode = (typeof MIRROR_MODES)[number];
 
+/** How long a damaged copy is left alone: somebody may repair it. */
+const AVOIDED_MS = 3_600_000;
+
 /** Asks a registry for its manifest. */
 export interface ManifestReader {
   /** @throws CourierError `unavailable` when it cannot be reached; `not_found`; `forbidden` */
@@ -27,6 +31,7 @@ export interface SourcesDeps {
   readonly registry: ManifestReader;
   /** Null: this box does not require signatures. */
   readonly signed: Pick<SignedCopies, "requireSigned"> | null;
+  readonly clock?: Pick<Clock, "monotonic">;
   readonly log: Log;
 }
 
@@ -38,6 +43,8 @@ interface Source {
 
 export class Sources implements ManifestReader, BytesFinder {
   readonly #deps: SourcesDeps;
+  /** Until when copies with these digests are left alone, because they are damaged. */
+  readonly #avoided = new Map<string, number>();
 
   constructor(deps: SourcesDeps) {
     this.#deps = deps;
@@ -66,7 +73,25 @@ export class Sources implements ManifestReader, BytesFinder {
   /** The bytes of the mirror's copy. @throws CourierError as `copyOf` */
   async bytesOf(model: string): Promise<ModelBytes | null> {
     const copy = await this.copyOf(model);
-    return copy === null ? null : mirroredBytes(this.#deps.mirror, copy);
+    return copy && mirroredBytes(this.#deps.mirror, copy, async () => await this.#avoid(model, copy));
+  }
+
+  /** A damaged copy would only be found out at the end of each pull. @returns whether the registry has the model now */
+  async #avoid(model: string, { manifest: { digest } }: MirroredModel): Promise<boolean> {
+    const { mode, registry, clock = systemClock, log } = this.#deps;
+    if (mode === "only") return false;
+    try {
+      await registry.readManifest(model);
+    } catch (error) {
+      const { message: reason } = asCourierError(error);
+      log.warn({ model, reason }, "The mirror's copy is damaged, and the registry cannot be asked instead");
+      return false;
+    }
+    log.warn({ model }, "The mirror's copy is damaged: pulling from the registry");
+    const nowMs = clock.monotonic();
+    for (const [other, untilMs] of this.#avoided) if (untilMs <= nowMs) this.#avoided.delete(other);
+    this.#avoided.set(digest, nowMs + AVOIDED_MS);
+    return true;
   }
 
   async #find(model: string): Promise<Source> {
@@ -84,6 +109,11 @@ export class Sources implements ManifestReader, BytesFinder {
       if (copy === null || asCourierError(error).code !== "unavailable") throw error;
       return { manifest: copy.manifest, copy };
     }
+  }
+
+  #isAvoided({ manifest: { digest } }: MirroredModel): boolean {
+    const { clock = systemClock } = this.#deps;
+    return (this.#avoided.get(digest) ?? -Infinity) > clock.monotonic();
   }
 
   async #onlyCopy(model: string): Promise<MirroredModel> {
@@ -110,6 +140,7 @@ export class Sources implements ManifestReader, BytesFinder {
     const { mirror, signed, log } = this.#deps;
     try {
       const copy = await mirror.find(model);
+      if (copy !== null && this.#isAvoided(copy)) return null;
       if (copy !== null) await signed?.requireSigned(copy);
       if (copy === null || (await mirror.missing(copy.manifest.layers, copy.name)).length === 0) return copy;
       log.warn({ model }, "The mirror's copy is incomplete, and is not used");

@@ -1,6 +1,6 @@
 // Pulls through the mirror, beside an Ollama that really fetches: simulated, or real when OLLAMA_TEST_URL names one.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { Ollama } from "#src/agent/ollama/ollama.ts";
 import { mirroredBytes } from "#src/agent/pulls/mirror/mirrored_bytes.ts";
 import { MirroredOllama } from "#src/agent/pulls/mirror/mirrored_ollama.ts";
@@ -41,12 +41,15 @@ async function openMirror(kind: "a folder" | "a server"): Promise<void> {
 
 /** A box whose pulls may come from the mirror. @param registry `host:port` of the one that it asks for manifests */
 async function openBox(mode: Exclude<MirrorMode, "off">, registry = ""): Promise<PullSite> {
-  const reader = new RegistryReader({
-    registries: new AllowedRegistries({ agent: "gpu-1", allowed: ["*"], insecure: registry === "" ? [] : [registry] }),
-  });
+  const reader = readerOf(registry);
   const site = await PullSite.open(await simulatedSubject(), (ollama) => mirrored(ollama, mode, reader));
   sites.push(site);
   return site;
+}
+
+function readerOf(registry: string): RegistryReader {
+  const insecure = registry === "" ? [] : [registry];
+  return new RegistryReader({ registries: new AllowedRegistries({ agent: "gpu-1", allowed: ["*"], insecure }) });
 }
 
 function mirrored(ollama: Ollama, mode: Exclude<MirrorMode, "off">, registry: Pick<RegistryReader, "readManifest">) {
@@ -59,6 +62,19 @@ function mirrorModel(model: string, ...contents: readonly string[]): string {
   const { host, namespace, model: name, tag } = parseModelName(model);
   const config = JSON.stringify({ model_format: "gguf", model_family: "llama", model_type: "1K", file_type: "F32" });
   return share.mirrored(`${host}/${namespace}/${name}/${tag}`, [config, ...contents]).text;
+}
+
+/** @param registry `host:port` */
+async function fetchAll(model: string, registry: string): Promise<void> {
+  const registries = new AllowedRegistries({ agent: "this machine", allowed: [], insecure: [registry] });
+  await fetchModel(parseModelName(model), {
+    mirror: share.mirror,
+    source: new RegistrySource({ registries }),
+    clock: systemClock,
+    signal: new AbortController().signal,
+    bytesPerSecond: null,
+    onProgress: () => undefined,
+  });
 }
 
 async function importFrom(dir: string): Promise<void> {
@@ -103,6 +119,26 @@ describe.each(["a folder", "a server"] as const)("a pull through the mirror in %
     expect(job.error).toContain("gpuctl mirror verify --remove-damaged phi4:latest");
     expect(job.retries ?? 0).toBe(0);
     expect([await box.ollama.listModels(), await box.ollama.listHelpers()]).toEqual([[], []]);
+  });
+
+  test("goes on from the registry when a blob in the mirror is damaged, and does not take that copy again", async () => {
+    let host = "";
+    const readManifest = async (name: string) => await readerOf(host).readManifest(name);
+    const box = await PullSite.open(await simulatedSubject(), (ollama) => mirrored(ollama, "auto", { readManifest }));
+    sites.push(box);
+    ({ host } = box.registry);
+    const model = box.registry.offer("big", { layers: [300_000, 1000] });
+    await fetchAll(model, host);
+    const large = readdirSync(share.at("blobs")).find((name) => statSync(share.at("blobs", name)).size === 300_000);
+    writeFileSync(share.at("blobs", large ?? ""), Buffer.alloc(300_000, "damaged"));
+    const served = box.registry.served("big").bytes;
+    const job = await box.ended(box.jobs.pull(model));
+    expect(job).toMatchObject({ state: "succeeded", retries: 1 });
+    expect([...box.notes].join()).toContain("the mirror's copy is damaged");
+    expect(box.registry.served("big").bytes - served).toBeGreaterThanOrEqual(300_000);
+    await box.ollama.deleteModel(model);
+    expect(await box.ended(box.jobs.pull(model))).toMatchObject({ state: "succeeded", code: null });
+    expect((await box.ollama.listModels()).map(({ name }) => name)).toEqual([model]);
   });
 
   test("refuses another model than the mirror's under the helper name: the port may have been another program's", async () => {
@@ -164,16 +200,7 @@ describe.each(["a folder", "a server"] as const)("a fleet with the mirror in %s"
     const first = await openBox("only");
     const bytes = 20 * MB;
     const model = first.registry.offer("big", { layers: [bytes, 1000] });
-    await fetchModel(parseModelName(model), {
-      mirror: share.mirror,
-      source: new RegistrySource({
-        registries: new AllowedRegistries({ agent: "this machine", allowed: [], insecure: [first.registry.host] }),
-      }),
-      clock: systemClock,
-      signal: new AbortController().signal,
-      bytesPerSecond: null,
-      onProgress: () => undefined,
-    });
+    await fetchAll(model, first.registry.host);
     const served = first.registry.served("big").bytes;
     await first.registry.stop();
     for (let count = 0; count < 10; count++) {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { SignedCopies } from "#src/agent/pulls/mirror/signed_copies.ts";
 import { type MirrorMode, Sources, type SourcesDeps } from "#src/agent/pulls/mirror/sources.ts";
+import { type Clock, systemClock } from "#src/base/clock.ts";
 import { CourierError, isErrorCode } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { parseModelName } from "#src/base/model_name.ts";
@@ -12,6 +13,7 @@ import { publicLine } from "#src/trust/keys.ts";
 import { signDocument } from "#src/trust/signature.ts";
 import { type ModelIdentity, signModel } from "#src/trust/signed_model.ts";
 import { parseTrustedKeys } from "#src/trust/trusted_keys.ts";
+import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
 import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
 import { testKey } from "#tests/trust/test_key.ts";
@@ -31,14 +33,18 @@ beforeEach(() => {
 });
 afterEach(() => site[Symbol.dispose]());
 
-function sources(mode: Exclude<MirrorMode, "off">, signed: SourcesDeps["signed"] = null): Sources {
+function sources(
+  mode: Exclude<MirrorMode, "off">,
+  signed: SourcesDeps["signed"] = null,
+  clock: Pick<Clock, "monotonic"> = systemClock,
+): Sources {
   const readManifest = async (): Promise<Manifest> => {
     asked += 1;
     const manifest = parseManifest(current);
     if (manifest === null) throw new CourierError(isErrorCode(current) ? current : "internal", "The registry fails");
     return await Promise.resolve(manifest);
   };
-  return new Sources({ mode, mirror: site.mirror, registry: { readManifest }, signed, log: silentLog });
+  return new Sources({ mode, clock, mirror: site.mirror, registry: { readManifest }, signed, log: silentLog });
 }
 
 describe("auto", () => {
@@ -71,6 +77,31 @@ describe("auto", () => {
     expect(await sources("auto").copyOf("phi4:latest")).toBeNull();
     rmSync(site.at(), { recursive: true });
     expect(await sources("auto").copyOf("phi4:latest")).toBeNull();
+  });
+});
+
+describe("a copy that turned out to be damaged", () => {
+  test("is left alone for an hour, if the registry has the model", async () => {
+    const clock = new ManualClock();
+    const taken = sources("auto", null, clock);
+    expect(await (await taken.bytesOf("phi4:latest"))?.place.damaged?.avoid()).toBe(true);
+    expect(await taken.bytesOf("phi4:latest")).toBeNull();
+    await clock.advance(3_599_000);
+    expect(await taken.copyOf("phi4:latest")).toBeNull();
+    await clock.advance(1000);
+    expect(await taken.copyOf("phi4:latest")).not.toBeNull();
+  });
+
+  test.each(["unavailable", "not_found"])("is the end of the pull while the registry answers %s", async (code) => {
+    const taken = sources("auto");
+    const bytes = await taken.bytesOf("phi4:latest");
+    current = code;
+    expect(await bytes?.place.damaged?.avoid()).toBe(false);
+  });
+
+  test("is the end of the pull where only the mirror may be used", async () => {
+    const bytes = await sources("only").bytesOf("phi4:latest");
+    expect([await bytes?.place.damaged?.avoid(), asked]).toEqual([false, 0]);
   });
 });
 
