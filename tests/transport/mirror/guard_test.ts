@@ -69,7 +69,7 @@ test("whatever reads the mirror is unavailable while its share hangs, and goes o
     expect(await failure(read)).toMatchObject({ code: "unavailable" });
   expect((await failure(mirror.readSignature(name))).message).toContain("share stalled for 15 s");
   hung.resolve();
-  await until(() => waiting === 0);
+  await mirror.guard?.opened();
   expect((await mirror.find("phi4:latest"))?.manifest.totalBytes).toBe("configweights".length);
   await until(() => descriptors() === 0);
 });
