@@ -118,21 +118,17 @@ function limited(bytes: ModelBytes, limit: RateLimit): ModelBytes {
 }
 
 async function* slices(
-  chunks: AsyncIterator<Uint8Array, void>,
+  chunks: AsyncGenerator<Uint8Array, void>,
   limit: RateLimit,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void> {
   const { sliceBytes } = limit;
-  try {
-    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
-      for (let at = 0; at < next.value.byteLength; at += sliceBytes) {
-        const slice = next.value.subarray(at, at + sliceBytes);
-        await limit.take(slice.byteLength, signal);
-        if (signal.aborted) return;
-        yield slice;
-      }
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.byteLength; at += sliceBytes) {
+      const slice = chunk.subarray(at, at + sliceBytes);
+      await limit.take(slice.byteLength, signal);
+      if (signal.aborted) return;
+      yield slice;
     }
-  } finally {
-    await chunks.return?.();
   }
 }

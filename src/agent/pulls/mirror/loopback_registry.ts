@@ -1,5 +1,6 @@
 // A registry on loopback for one pull: it serves the bytes of one model to this box's Ollama, and nothing else.
 import { randomBytes } from "node:crypto";
+import { systemClock } from "../../../base/clock.ts";
 import { asCourierError, type CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
@@ -11,6 +12,7 @@ export interface LoopbackRegistryOptions {
   readonly log: Log;
 }
 
+const LEAVES_WITHIN_MS = 300;
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 
 /** A range of a blob: `from` up to and not including `to`. */
@@ -94,8 +96,11 @@ export class LoopbackRegistry implements AsyncDisposable {
     };
     const status = range === null ? 200 : 206;
     try {
-      const bytes = method === "GET" ? part : { from: 0, to: 0 };
-      const body = await this.#open(layer, bytes, signal);
+      const { model } = this.#options;
+      const body = await this.#open(signal, (left) => {
+        if (method === "HEAD") return model.read(layer, 0, 0, left);
+        return range === null ? wholeBlob(model, layer, left) : model.read(layer, part.from, part.to, left);
+      });
       return new Response(method === "GET" ? body : null, { status, headers: described });
     } catch (error) {
       return refused(this.#failed(error).code === "not_found" ? 404 : 503);
@@ -103,12 +108,15 @@ export class LoopbackRegistry implements AsyncDisposable {
   }
 
   /** Read as the client takes them, and left when the client is gone, as Ollama is at once. Begins before it is answered. */
-  async #open(layer: Layer, { from, to }: Part, client: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async #open(
+    client: AbortSignal,
+    read: (left: AbortSignal) => AsyncGenerator<Uint8Array, void>,
+  ): Promise<ReadableStream<Uint8Array>> {
     const left = new AbortController();
-    const bytes = this.#options.model.read(layer, from, to, left.signal);
+    const bytes = read(left.signal);
     const cancel = async (): Promise<void> => {
       left.abort();
-      await bytes.return?.();
+      await bytes.return();
     };
     // A stream whose client has left before its answer is never cancelled.
     client.addEventListener("abort", () => void cancel().catch((error: unknown) => this.#failed(error)), {
@@ -137,6 +145,16 @@ export class LoopbackRegistry implements AsyncDisposable {
     this.#options.log.warn({ code, reason }, `Cannot read ${this.#options.model.place.name}`);
     return failure;
   }
+}
+
+/**
+ * All of a blob. Ollama asks for it only to learn its address, and leaves with the first byte: no more is read before it could
+ * have done so, least of all from a registry far away.
+ */
+async function* wholeBlob(model: ModelBytes, layer: Layer, left: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  yield* model.read(layer, 0, Math.min(1, layer.bytes), left);
+  await systemClock.sleep(LEAVES_WITHIN_MS, left);
+  if (!left.aborted) yield* model.read(layer, 1, layer.bytes, left);
 }
 
 /** One range of the two kinds that clients send: `bytes=5-9` and `bytes=5-`. Null when it is neither, or beyond the end. */

@@ -14,7 +14,7 @@ export interface ModelBytes {
    * @throws CourierError `not_found` when the blob is not there with its size; any other when it cannot be read now: both
    * from the first chunk on
    */
-  read(layer: Layer, from: number, to: number, signal: AbortSignal): AsyncIterator<Uint8Array, void>;
+  read(layer: Layer, from: number, to: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void>;
 }
 
 /** Where the bytes are, in the messages of a pull that failed. */

@@ -184,7 +184,7 @@ describe("LimitedSources", () => {
       const [from, to] = [1000, 1000 + 450_000];
       const chunks = bytes?.read(layer, from, to, new AbortController().signal);
       const read: Uint8Array[] = [];
-      for (let next = await chunks?.next(); next?.done === false; next = await chunks?.next()) read.push(next.value);
+      for await (const chunk of chunks ?? []) read.push(chunk);
       expect(Buffer.concat(read).equals(content.subarray(from, to))).toBe(true);
       expect(asked).toBe(requests);
     },

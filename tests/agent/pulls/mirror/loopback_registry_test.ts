@@ -97,10 +97,12 @@ describe("LoopbackRegistry", () => {
     if (model === null) throw new Error("Not mirrored");
     const [digest = ""] = large.blobs.keys();
     let readBytes = 0;
+    let opened = 0;
     const closed: string[] = [];
     const openBlob: typeof site.mirror.openBlob = async (layer) => {
       const file = await site.mirror.openBlob(layer);
       if (file === null) return null;
+      opened += 1;
       return Object.assign(Object.create(file), {
         read: async (buffer: Buffer, offset: number, length: number, position: number) => {
           readBytes += length;
@@ -120,6 +122,8 @@ describe("LoopbackRegistry", () => {
     const response = await fetch(`http://${host}/v2/${namespace}/${name}/blobs/${digest}`, { signal: leaving.signal });
     const reader = response.body?.getReader();
     await reader?.read();
+    expect(readBytes).toBe(1);
+    await reader?.read();
     await Bun.sleep(300);
     expect(readBytes).toBeLessThan(bytes / 2);
     // As Ollama does once it knows the Location: while the registry reads.
@@ -130,7 +134,10 @@ describe("LoopbackRegistry", () => {
       left.abort();
     }
     leaving.abort();
-    await until(() => closed.length === 21, 5000);
+    await Bun.sleep(500);
+    // Of the first client's, and of the first byte of each.
+    expect(opened).toBe(22);
+    await until(() => closed.length === opened, 5000);
     expect(new Set(closed)).toEqual(new Set([digest]));
     expect(warnings).toEqual([]);
   });
