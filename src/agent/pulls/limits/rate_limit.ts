@@ -1,7 +1,7 @@
 // Lets so many bytes a second pass in all: for all pulls, and all connections of each.
 import type { Clock } from "../../../base/clock.ts";
 
-/** A timer that fires late costs nothing of the rate; a pause is not made up for. */
+/** A timer that fires late costs nothing of the rate; of a pause, no more is made up for. */
 const LATE_MS = 250;
 const MOST_BYTES = 16 << 20;
 const LEAST_BYTES = 4096;

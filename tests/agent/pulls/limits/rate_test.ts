@@ -80,7 +80,8 @@ describe("pulls within a rate", () => {
     const beganAtMs = performance.now();
     const job = await box.ended(box.jobs.pull(name));
     expect(job).toMatchObject({ state: "succeeded", model: name, completed_bytes: 5 * MB });
-    expect((performance.now() - beganAtMs) / 1000).toBeWithin(1.1, 4);
+    // 5 MB, of which a quarter of a second may pass at once after a pause.
+    expect((performance.now() - beganAtMs) / 1000).toBeWithin(0.99, 4);
     expect(box.fetchedBytes("limited")).toBeLessThanOrEqual(5 * MB * 1.02);
     expect((await box.ollama.listModels()).map(({ name: each, digest }) => [each, digest])).toEqual([
       [name, box.registry.manifestDigest("limited")],
