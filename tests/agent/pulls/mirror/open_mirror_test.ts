@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { type MirrorSettings, openMirror, parseMirrorUrl } from "#src/agent/pulls/mirror/open_mirror.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
+import { TlsServers } from "#tests/agent/pulls/tls_servers.ts";
+import { failure } from "#tests/support/failure.ts";
 
 const NATS = "nats://nats.example:4222";
 const NOTHING = { folder: undefined, url: undefined, tokenFile: undefined, ca: undefined };
@@ -60,6 +62,24 @@ test("a file without a certificate, and a token that others may read, are refuse
   expect(codeOf({ url, tokenFile, ca: tokenFile })).toContain("holds no certificate");
   writeFileSync(join(dir, "open"), "gpuc_secret", { mode: 0o644 });
   expect(codeOf({ url, tokenFile: join(dir, "open") })).toStartWith("forbidden: ");
+});
+
+test("a server is believed with the authority of --mirror-ca, and not without it", async () => {
+  const servers = new TlsServers();
+  try {
+    const server = servers.start(() => new Response(JSON.stringify({ layers: [] })));
+    const settings = { url: `https://${server.host}/mirror`, tokenFile };
+    const ca = join(dir, "ca.pem");
+    writeFileSync(ca, servers.pem);
+    expect(await opened({ ...settings, ca }, NATS)?.mirror.find("phi4:latest")).toMatchObject({
+      text: '{"layers":[]}',
+    });
+    const refused = await failure(opened(settings, NATS)?.mirror.find("phi4:latest") ?? Promise.resolve());
+    expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("certificate") });
+    expect(server.requests).toEqual(["/mirror/v2/registry.ollama.ai/library/phi4/manifests/latest"]);
+  } finally {
+    await servers.stop();
+  }
 });
 
 test.each([
