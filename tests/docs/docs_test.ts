@@ -29,6 +29,7 @@ const HELP = {
     "proxy",
     "roster sign",
     "mirror add",
+    "mirror verify",
   ],
 } as const;
 /** Argv: an entry point, and verbs. Exits with the first status that is not 0. */

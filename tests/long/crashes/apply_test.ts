@@ -16,7 +16,7 @@ interface Fleet {
   readonly site: ProcessSite;
   readonly ollamas: readonly SimulatedOllama[];
   /** Jobs of all boxes, in any state or in this one. */
-  jobs(state?: string): number;
+  readonly jobs: (state?: string) => number;
 }
 
 /** When it is killed, in the order in which it comes there. */

@@ -27,6 +27,7 @@ function bodyFor(path: string): object {
   if (path.startsWith("/agents/")) return { ...OLLAMA_BODY, ...(path.endsWith("/chat") ? { keep_alive: "5m" } : {}) };
   if (path.endsWith("/copy")) return { destination: "b" };
   if (path.endsWith("/prune")) return { partials: true };
+  if (path.endsWith("/fetches")) return { model: "phi4", agent: "gpu-1" };
   if (path.endsWith("/load")) return { keep_alive: 60 };
   return path.endsWith("/trust") ? { unsigned: true } : BODY;
 }

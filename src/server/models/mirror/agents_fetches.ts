@@ -1,4 +1,4 @@
-// The fetches that agents run, for the routes: starting and cancelling one is a command to its agent.
+// The fetches that agents run, for the routes: starting and canceling one is a command to its agent.
 import { agentFetchDocument, fetchesInStates } from "../../../documents/models/agent_fetches.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
 import type { Services } from "../../services.ts";
