@@ -179,34 +179,34 @@ function addFetchRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): void {
   app.openapi(startFetch, async (context) => {
     const { model: name, agent } = context.req.valid("json");
     const services = servicesOf(context);
-    const [mirror, model] = [requireMirror(services), normalModelName(name)];
+    const model = normalModelName(name);
     if (agent) return context.json(await startOnAgent(services, agent, model, requesterOf(context)), 202);
     const requestedBy = requesterOf(context).requestedBy ?? null;
-    return context.json(mirror.add({ model, requestedBy }), 202);
+    return context.json(requireMirror(services).add({ model, requestedBy }), 202);
   });
 
   app.openapi(readFetch, (context) => {
     const { id } = context.req.valid("param");
     const services = servicesOf(context);
-    const mirror = requireMirror(services);
-    return context.json(fetchOfAgent(services, id) ?? mirror.fetchDocument(id), 200);
+    return context.json(fetchOfAgent(services, id) ?? requireMirror(services).fetchDocument(id), 200);
   });
 
   app.openapi(cancelFetch, async (context) => {
     const { id } = context.req.valid("param");
     const services = servicesOf(context);
-    const mirror = requireMirror(services);
     const { agent = null } = fetchOfAgent(services, id) ?? {};
-    if (agent === null) return context.json(await mirror.cancel(id), 200);
+    if (agent === null) return context.json(await requireMirror(services).cancel(id), 200);
     return context.json(await cancelOnAgent(services, agent, id, requesterOf(context)), 200);
   });
 }
 
 /** Those of this server and of the agents, the newest first. */
 function listedFetches(services: Services): readonly FetchDocument[] {
-  const own = requireMirror(services).fetchDocuments();
+  const others = agentsFetches(services);
+  // Without a mirror of its own it still shows what agents fetch.
+  const own = others.length > 0 && services.mirror === null ? [] : requireMirror(services).fetchDocuments();
   const createdMs = ({ created_at }: FetchDocument): number => instantMs(created_at ?? "");
-  return [...own, ...agentsFetches(services)].toSorted((a, b) => createdMs(b) - createdMs(a));
+  return [...own, ...others].toSorted((a, b) => createdMs(b) - createdMs(a));
 }
 
 function fetchOfAgent(services: Services, id: string): FetchDocument | undefined {
