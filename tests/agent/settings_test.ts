@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AgentParts } from "#src/agent/assemble.ts";
+import { MirrorSource } from "#src/agent/pulls/fetches/mirror_source.ts";
 import { main } from "#src/agent.ts";
 import { CourierError } from "#src/base/errors.ts";
 
@@ -122,6 +123,14 @@ test("signatures cannot be required without trusted keys", async () => {
   const args = ["--share", dir, "--state-dir", join(dir, "state"), "--require-signatures", "all"];
   const agent = Bun.spawnSync([process.execPath, join(import.meta.dir, "../../src/agent.ts"), ...args]);
   expect([agent.exitCode, agent.stderr.toString().includes("--trusted-keys")]).toEqual([64, true]);
+});
+
+test("--mirror-source makes a box fetch into the mirror, at a rate that can be read", async () => {
+  expect((await partsOf()).mirrorSource).toBeNull();
+  expect((await partsOf("--mirror-source", "--fetch-rate", "50MB/s")).mirrorSource).toBeInstanceOf(MirrorSource);
+  const args = ["--share", dir, "--state-dir", join(dir, "state"), "--mirror-source", "--fetch-rate", "fast"];
+  const agent = Bun.spawnSync([process.execPath, join(import.meta.dir, "../../src/agent.ts"), ...args]);
+  expect([agent.exitCode, agent.stderr.toString().includes("50MB/s")]).toEqual([64, true]);
 });
 
 test("--metrics-file takes only a name that node_exporter reads, and makes it absolute", async () => {
