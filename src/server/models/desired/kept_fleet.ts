@@ -20,7 +20,7 @@ import { WholeLists } from "./whole_lists.ts";
 
 export interface KeptFleetDeps {
   readonly fleet: Pick<WatchedFleet, "requireCurrent" | "lastKnown">;
-  readonly courier: Pick<Courier, "pullModel" | "deleteModel" | "listModels" | "now">;
+  readonly courier: Pick<Courier, "pullModel" | "deleteModel" | "listModels" | "publishedModel" | "now">;
   readonly agents: Pick<KnownAgents, "verifies">;
   readonly publishedModels: Pick<PublishedModels, "ask">;
   readonly recorder: Pick<Recorder, "byItself">;

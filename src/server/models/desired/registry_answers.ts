@@ -2,12 +2,18 @@
 import { type Clock, instantMs } from "../../../base/clock.ts";
 import { isCloudName } from "../../../base/model_name.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
-import type { DesiredFleet } from "../../../program/desired/fleet_file.ts";
+import type { FleetModel } from "../../../courier/fleet_model.ts";
+import { type AgentModels, mergeModels, publishedModels } from "../../../courier/models.ts";
+import type { Courier } from "../../../courier.ts";
+import { type AskAgent, AskedAgents } from "../../../documents/models/asked_agents.ts";
+import type { DesiredFleet, DesiredModel } from "../../../program/desired/fleet_file.ts";
 import type { HeldModel, Published, PublishedModels } from "../../../program/registry/published.ts";
 import type { Model } from "../../../protocol.ts";
 
 export interface RegistryAnswersDeps {
   readonly publishedModels: Pick<PublishedModels, "ask">;
+  /** For the registries that only boxes reach. */
+  readonly courier: Pick<Courier, "publishedModel">;
   readonly clock: Pick<Clock, "monotonic">;
 }
 
@@ -30,21 +36,13 @@ export class RegistryAnswers {
 
   /** Asks if that is due, once for each name. Never rejects. @returns whether it asked */
   async refresh({ models }: DesiredFleet, views: readonly AgentView[]): Promise<boolean> {
-    const { publishedModels, clock } = this.#deps;
+    const { publishedModels: registries, courier, clock } = this.#deps;
     if (clock.monotonic() - this.#askedMs < EVERY_MS) return false;
     this.#askedMs = clock.monotonic();
     const named = new Set(models.map(({ name }) => name.toLowerCase()));
-    const held = Map.groupBy(
-      views.flatMap((view) => heldBy(view, named)),
-      ({ name }) => name.toLowerCase(),
-    );
-    const asked = models.flatMap(({ name, digest }): readonly HeldModel[] => {
-      if (isCloudName(name)) return [];
-      const having = held.get(name.toLowerCase()) ?? [];
-      // Of one that is pinned it matters before any box has it.
-      return having.length === 0 && digest !== null ? [{ name, digest: "", gotAtMs: 0 }] : having;
-    });
-    this.#answers = await publishedModels.ask(asked);
+    const copies = mergeModels(views.flatMap((view) => namedModels(view, named)));
+    const askAgent: AskAgent = async (of, model, options) => await courier.publishedModel(of, model, options);
+    this.#answers = await registries.ask(askedOf(models, copies), new AskedAgents(copies, askAgent).ask);
     return true;
   }
 
@@ -64,10 +62,25 @@ export class RegistryAnswers {
   }
 }
 
-function heldBy({ state }: AgentView, named: ReadonlySet<string>): readonly HeldModel[] {
-  const offsetMs = state?.clock_offset_ms ?? 0;
-  const own = (state?.models ?? []).filter(
-    ({ name, remote_host }) => remote_host === undefined && named.has(name.toLowerCase()),
-  );
-  return own.map(({ name, digest, modified_at }) => ({ name, digest, gotAtMs: instantMs(modified_at) + offsetMs }));
+/** Of a model that is pinned it matters before any box has it. */
+function askedOf(models: readonly DesiredModel[], copies: readonly FleetModel[]): readonly HeldModel[] {
+  const byName = Map.groupBy(copies, ({ name }) => name.toLowerCase());
+  return models.flatMap(({ name, digest: pinned }) => {
+    const held = byName.get(name.toLowerCase()) ?? [];
+    if (isCloudName(name) || (held.length === 0 && pinned === null)) return [];
+    if (held.length === 0) return [{ name, digest: "", gotAtMs: 0 }];
+    return held.map(({ digest, modified_at, clockOffsetMs }) => ({
+      name,
+      digest,
+      gotAtMs: instantMs(modified_at) + clockOffsetMs,
+    }));
+  });
+}
+
+/** Those that Ollama runs on another host have no manifest in a registry. */
+function namedModels(view: AgentView, named: ReadonlySet<string>): readonly AgentModels[] {
+  const own = publishedModels(view);
+  if (own === undefined) return [];
+  const isAsked = ({ name, remote_host }: Model): boolean => remote_host === undefined && named.has(name.toLowerCase());
+  return [{ ...own, models: own.models.filter(isAsked) }];
 }

@@ -4,7 +4,7 @@ import { CourierError } from "#src/base/errors.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
-import type { HeldModel, Published } from "#src/program/registry/published.ts";
+import type { AskElsewhere, HeldModel, Published } from "#src/program/registry/published.ts";
 import type { Model } from "#src/protocol.ts";
 import { AuditLog } from "#src/server/audit/audit_log.ts";
 import { Recorder } from "#src/server/audit/recorder.ts";
@@ -39,6 +39,8 @@ export class FleetSite implements AsyncDisposable {
   /** What the registries have, by name: a digest. */
   readonly registry = new Map<string, string>();
   readonly asked: string[] = [];
+  /** Whether this machine reaches them; otherwise boxes are asked. */
+  reachesRegistries = true;
   /** The text of the file; null: there is no file. */
   text: string | null = null;
   readonly #stops: (() => Promise<void>)[] = [];
@@ -102,7 +104,7 @@ export class FleetSite implements AsyncDisposable {
         fleet,
         courier,
         agents,
-        publishedModels: { ask: async (models) => await this.#ask(models) },
+        publishedModels: { ask: async (models, elsewhere) => await this.#ask(models, elsewhere) },
         recorder,
         desiredLease,
         read: async (path) => await this.#read(path),
@@ -152,7 +154,11 @@ export class FleetSite implements AsyncDisposable {
     throw new CourierError("invalid", `Cannot read ${path}: ENOENT`);
   }
 
-  async #ask(models: readonly HeldModel[]): Promise<ReadonlyMap<string, Published>> {
+  async #ask(
+    models: readonly HeldModel[],
+    elsewhere: AskElsewhere | undefined,
+  ): Promise<ReadonlyMap<string, Published>> {
+    if (!this.reachesRegistries) return await askBoxes(models, elsewhere, this.clock.now());
     const names = [...new Set(models.map(({ name }) => name.toLowerCase()))];
     this.asked.push(...names);
     const checkedAtMs = this.clock.now();
@@ -167,6 +173,20 @@ export class FleetSite implements AsyncDisposable {
     });
     return await Promise.resolve(new Map(answers));
   }
+}
+
+async function askBoxes(
+  models: readonly HeldModel[],
+  elsewhere: AskElsewhere | undefined,
+  checkedAtMs: number,
+): Promise<ReadonlyMap<string, Published>> {
+  const answers = models.map(async ({ name }): Promise<[string, Published]> => {
+    const found = await elsewhere?.(name);
+    if (found === undefined || found === null || found === "none")
+      return [name.toLowerCase(), { kind: "unknown", reason: "not reached", checkedAtMs }];
+    return [name.toLowerCase(), { kind: "manifest", ...found, checkedAtMs }];
+  });
+  return new Map(await Promise.all(answers));
 }
 
 /** A pull ends at once, and brings the model. */

@@ -198,6 +198,26 @@ describe("updates", () => {
     expect(site.commands).toEqual(["gpu-1 pull_model phi4:latest"]);
   });
 
+  test("has a box ask for a registry that gpu-server does not reach", async () => {
+    await using site = new FleetSite();
+    const published = { digest: "b".repeat(64), total_bytes: 1, weights_bytes: null };
+    for (const name of ["gpu-1", "gpu-2"])
+      await site.box(name, {
+        models: ["phi4:latest"],
+        answer: (command, agent) =>
+          command.command === "published_model" ? { published } : answerAsAgent(command, agent),
+      });
+    site.reachesRegistries = false;
+    site.text = fileOf(["phi4"]);
+    await site.server();
+    await site.pass(3 * MINUTE_MS);
+    expect(site.commands).toEqual(["gpu-1 pull_model phi4:latest", "gpu-2 pull_model phi4:latest"]);
+    const asked = [...site.boxes.values()].flatMap(({ commands }) =>
+      commands.filter(({ command }) => command === "published_model"),
+    );
+    expect(asked.length).toBe(1);
+  });
+
   test("does not pull again and again what stays another one", async () => {
     await using site = new FleetSite();
     const box = await site.box("gpu-1", {

@@ -17,6 +17,7 @@ test("200 boxes with 20 models each are compared in under a second, and get a pu
   const comparison = new Comparison({
     attempts: new Attempts({ clock: systemClock, now: () => systemClock.now() }),
     answers: new RegistryAnswers({
+      courier: { publishedModel: async () => await Promise.reject(new Error("Nobody is asked")) },
       publishedModels: { ask: async () => await Promise.resolve(new Map()) },
       clock: systemClock,
     }),
