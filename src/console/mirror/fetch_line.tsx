@@ -1,11 +1,13 @@
 // One fetch into the mirror as an entry of a list: its bar with speed and time left, or how it ended.
 import type { JSX } from "preact";
 import type { FetchDocument } from "../../documents/models/mirror.ts";
+import { whereText } from "../models/facts/model_facts.ts";
 import { Progress } from "../parts/bar.tsx";
 import { Action } from "../parts/button.tsx";
 import { Status } from "../parts/status.tsx";
 import { Ago, Foreign } from "../parts/text.tsx";
 import { useActing, useConsole } from "../shell/console.ts";
+import { useDocument, useLooks } from "../shell/use_document.ts";
 import { useMayOnAll, useServerNow } from "../shell/use_fleet.ts";
 import { isFetching } from "../shell/use_mirror.ts";
 import { fractionOf, progressOf, stateOf } from "./fetch_words.ts";
@@ -30,6 +32,7 @@ export function FetchLine({ fetch, again }: FetchLineProps): JSX.Element {
       )}
       <div class="job-detail quiet">
         {isActive && <span>{progressOf(fetch)}</span>}
+        {fetch.state === "running" && <FollowingPulls id={fetch.id} />}
         {error !== null && <Foreign class="wrapped" text={error} />}
         <span class="who">
           {ended !== null && <Ago at={ended} nowMs={nowMs} />}
@@ -38,6 +41,13 @@ export function FetchLine({ fetch, again }: FetchLineProps): JSX.Element {
       </div>
     </li>
   );
+}
+
+/** The boxes that pull it afterwards. Only the document of one fetch has them. */
+function FollowingPulls({ id }: { readonly id: string }): JSX.Element | null {
+  const { document } = useDocument<FetchDocument>(`v1/mirror/fetches/${encodeURIComponent(id)}`, useLooks());
+  const boxes = document?.pulls?.map(({ agent }) => agent) ?? [];
+  return boxes.length === 0 ? null : <span>{`then pulled on ${whereText(boxes)}`}</span>;
 }
 
 function FetchHead({ fetch, again }: FetchLineProps): JSX.Element {

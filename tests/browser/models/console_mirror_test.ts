@@ -117,6 +117,21 @@ test("a pull through the mirror downloads once, and the mirror shows which boxes
   expect(registry.served("gemma").bytes).toBeLessThan(302_000);
 });
 
+test("a fetch that pulls wait for names their boxes", async () => {
+  const page = await open();
+  const { answer } = await server.call("POST", "/v1/jobs", {
+    kind: "pull",
+    model: names.slow,
+    agents: BOXES,
+    via: "mirror",
+  });
+  expect(answer["fetch"]).toMatchObject({ model: names.slow });
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await fetchOf(page, names.slow).getByText("then pulled on gpu-[1-2]").waitFor();
+  await page.getByRole("button", { name: `Cancel the fetch of ${names.slow}` }).click();
+  await fetchOf(page, names.slow).first().getByText("Canceled").waitFor();
+});
+
 test("a model of the mirror is pulled from its list, through the mirror unless somebody says otherwise", async () => {
   const page = await open();
   await page.getByRole("button", { name: `Pull ${names.phi}` }).click();
