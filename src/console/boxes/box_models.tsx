@@ -118,7 +118,7 @@ function BoxModels({ box, running, version }: BoxModelsProps): JSX.Element {
     >
       {failure !== undefined && <Failure failure={failure} />}
       {document !== undefined && models.length === 0 && <p class="quiet none">No model is installed.</p>}
-      <ul class="list">
+      <ul class="list box-models">
         {models.map((model) => (
           <ModelItem key={`${model.name} ${model.digest}`} model={model} nowMs={nowMs}>
             {mayLoad && model.remote_host === undefined && (

@@ -92,6 +92,8 @@ test("the disk of a box is shown with its models and what is left over, wide and
     expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBe(0);
     expect(await violationsOf(page)).toEqual([]);
     await pictured(page, name);
+    await page.evaluate("scrollTo(0, 250)");
+    await pictured(page, `${name}-load`);
   }
 });
 
