@@ -15,13 +15,16 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { Registry } from "#sim/registry/registry.ts";
 import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { pruneDisk, showDisk } from "#src/agent/models/disk_verbs.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { compareTexts } from "#src/base/order.ts";
+import { DiskDocument, PrunedDocument } from "#src/documents/models/disk.ts";
 import type { Pruned } from "#src/protocol.ts";
 import { OllamaProcess } from "#tests/process/site/ollama_process.ts";
+import { ProcessSite } from "#tests/process/site/site.ts";
 import { createSample } from "#tests/server/ollama/clients/site/sample_model.ts";
 import { PullSite } from "#tests/support/sites/pull_site.ts";
 import { until } from "#tests/support/until.ts";
@@ -208,3 +211,37 @@ test("disk counts to the byte, prune spares a running pull, then removes what is
       `removed ${pruned.count} blobs, ${pruned.bytes} B, of files with ${surplus} B\n`,
   );
 }, 120_000);
+
+test("prunes by gpuctl and over HTTP, beside a pull on a share, remove nothing, and no byte is fetched twice", async () => {
+  const share = new ProcessSite();
+  const registry = await Registry.start();
+  const layers = [20 * MB, 1_000];
+  const model = registry.offer("wanted", { layers, bytesPerSecond: MB / 5 });
+  const modelsDir = join(share.dir, "models");
+  const simulated = await share.ollama({ modelsDir, catalog: [] });
+  const settings = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
+  await share.agent("gpu-1", simulated.url, settings);
+  const server = await share.server();
+  const orphan = join(modelsDir, "blobs", `sha256-${"d".repeat(64)}`);
+  writeFileSync(orphan, Buffer.alloc(54_321, 1));
+
+  const pull = share.gpuctl("pull", model, "--json");
+  await until(() => registry.served("wanted").bytes > 0);
+  const [printed, answered] = await Promise.all([
+    Promise.all([1, 2, 3].map(async () => await share.gpuctl("prune", "gpu-1", "--json"))),
+    Promise.all([1, 2, 3].map(async () => await server.call("POST", "/v1/agents/gpu-1/prune", {}))),
+  ]);
+  const documents = [...printed.map(({ stdout }) => JSON.parse(stdout)), ...answered.map(({ answer }) => answer)];
+  for (const document of documents) {
+    const [only] = PrunedDocument.parse(document).agents;
+    expect(only?.pruned?.removed).toEqual([]);
+    expect(new Set(only?.pruned?.kept.map(({ reason }) => reason))).toEqual(new Set([`${model} is being pulled`]));
+  }
+  registry.setSpeed("wanted", Number.POSITIVE_INFINITY);
+  expect((await pull).status).toBe(0);
+  expect(registry.served("wanted").bytes).toBe(20 * MB + 1_000);
+  const [usage] = DiskDocument.parse(JSON.parse((await share.gpuctl("disk", "--json")).stdout)).agents;
+  expect(usage?.usage).toMatchObject({ orphans_bytes: lengthOf(orphan), partials_bytes: 0 });
+  await share.close();
+  await registry.stop();
+}, 60_000);
