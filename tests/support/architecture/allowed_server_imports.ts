@@ -146,7 +146,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       REGISTRY,
       MIRROR,
       "src/courier/index/share_away.ts",
-      "src/server/{services,access/route_needs,fleet/*,http/*,limits/shared_answers}.ts",
+      "src/server/{services,access/route_needs,audit/recorder,fleet/*,http/*,limits/shared_answers}.ts",
       "src/server/v1/schema/*.ts",
     ],
   },

@@ -145,7 +145,7 @@ export async function openServer({
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
   const refusedJobs = new RefusedJobs(database, systemClock);
   const registries = { allowed: DEFAULT_REGISTRIES, insecure: insecureRegistries };
-  const mirrored = { database, registries, refusedJobs, jobFeed, courier, connection, clock, log };
+  const mirrored = { database, registries, refusedJobs, jobFeed, courier, connection, recorder, clock, log };
   const mirrorSettings = mirrorShare === undefined ? null : { share: mirrorShare, bytesPerSecond: null };
   const services: WholeServices = {
     fleet,

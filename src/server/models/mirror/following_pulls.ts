@@ -2,6 +2,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
 import type { Courier } from "../../../courier.ts";
+import type { Recorder } from "../../audit/recorder.ts";
 import type { Connection } from "../../fleet/connection.ts";
 import { keepRefused, type RefusalsKept, refusedPull, type StartedPull, startPull } from "../../fleet/start_pull.ts";
 import type { FetchRecord, FetchStore, FollowingPull } from "./fetch_store.ts";
@@ -10,6 +11,7 @@ export interface FollowingPullsDeps extends RefusalsKept {
   readonly store: Pick<FetchStore, "pulls" | "sent">;
   readonly courier: Pick<Courier, "pullModel" | "now">;
   readonly connection: Pick<Connection, "isOpen">;
+  readonly recorder: Pick<Recorder, "byItself">;
   readonly clock: Clock;
 }
 
@@ -38,7 +40,13 @@ export class FollowingPulls {
     await Promise.all(waiting.map(async (pull) => await this.#start(fetch, pull, stop)));
   }
 
+  /** In the name of whoever asked for it: a fetch runs on in the course of another request, or of none. */
   async #start(fetch: FetchRecord, pull: FollowingPull, stop: AbortSignal): Promise<void> {
+    const own = { who: pull.requested_by ?? "gpu-server", request: `fetch ${fetch.id}` };
+    await this.#deps.recorder.byItself(own, async () => await this.#send(fetch, pull, stop));
+  }
+
+  async #send(fetch: FetchRecord, pull: FollowingPull, stop: AbortSignal): Promise<void> {
     const started = await this.#outcome(fetch, pull, stop);
     if (stop.aborted) return;
     const { job, refusal } = started;

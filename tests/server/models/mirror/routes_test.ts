@@ -235,6 +235,23 @@ describe('POST /v1/jobs with "via": "mirror"', () => {
     expect(registry.served("m").bytes).toBe(MB);
   });
 
+  test("is audited in the name of whoever asked, not of the request that began the fetch", async () => {
+    for (const name of ["gpu-1", "gpu-2"]) await box(name);
+    const other = server.tokens.add("other", "gp", { expiresAtMs: null, agents: null, verbs: null });
+    const model = registry.offer("m", { layers: [MB], bytesPerSecond: 400_000 });
+    const { id } = (await pull({ model, agents: ["gpu-1"] })).body.fetch;
+    await pull({ model, agents: ["gpu-2"] }, other);
+    registry.setSpeed("m", Infinity);
+    await followed(id);
+    const { entries } = (await server.call("GET", "/v1/audit")).body;
+    const sent = entries.filter(({ verb }: { verb: string | null }) => verb === "pull_model");
+    const shown = sent.map(({ agent, who, request }: Record<string, string>) => [agent, who, request]);
+    expect(shown.toSorted()).toEqual([
+      ["gpu-1", "platform", `fetch ${id}`],
+      ["gpu-2", "other", `fetch ${id}`],
+    ]);
+  });
+
   test("fails the pulls of a fetch that fails, with its reason", async () => {
     const agent = await box("gpu-1");
     const { body } = await pull({ model: `${registry.host}/library/none`, agents: ["gpu-1"] });
