@@ -39,13 +39,14 @@ export async function removeModel(mirror: Mirror, name: ModelName): Promise<Free
 }
 
 /**
- * Removes blobs that no model has and that are older than an hour, and unfinished files of the last week. A model whose
- * manifest cannot be read keeps all blobs: nobody knows which are its own.
+ * Removes blobs that no model has and that are older than an hour, and unfinished files that are older than a week. A model
+ * whose manifest cannot be read keeps all blobs: nobody knows which are its own. So does an unfinished file of the last hour:
+ * the first blobs of a large model are older than that before its manifest is there.
  * @param nowMs on the clock that the share's times are on
  */
 export async function collectGarbage(mirror: Mirror, nowMs: number): Promise<Freed> {
   return await changing(mirror, async (root) => {
-    const blobs = [...(await blobSizes(root)).keys()];
+    const blobs = (await isBeingFilled(root, nowMs)) ? [] : [...(await blobSizes(root)).keys()];
     const unused = await removeUnused(root, blobs, (modifiedAtMs) => nowMs - modifiedAtMs > BLOB_KEPT_MS);
     const partials = await removePartials(root, nowMs);
     return { files: unused.files + partials.files, bytes: unused.bytes + partials.bytes };
@@ -82,6 +83,15 @@ async function usedBlobs(root: HeldFolder): Promise<ReadonlySet<string> | null> 
     for (const { digest } of model.manifest.layers) used.add(blobName(digest));
   }
   return used;
+}
+
+async function isBeingFilled(root: HeldFolder, nowMs: number): Promise<boolean> {
+  await using temporary = await root.folder(TEMPORARY);
+  for (const { name } of (await temporary?.entries()) ?? []) {
+    const found = await temporary?.look(name);
+    if (found && nowMs - found.modifiedAtMs <= BLOB_KEPT_MS) return true;
+  }
+  return false;
 }
 
 async function removePartials(root: HeldFolder, nowMs: number): Promise<Freed> {

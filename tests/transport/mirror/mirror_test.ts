@@ -224,6 +224,23 @@ describe("removing", () => {
     expect((await listMirror(site.mirror)).models[0]?.missing).toBe(0);
   });
 
+  test("gc keeps every blob while another one is being written: its model has no manifest yet", async () => {
+    site.mirrored(PHI4, ["config"]);
+    mkdirSync(site.at(".tmp"), { recursive: true });
+    const first = `blobs/sha256-${"f".repeat(64)}`;
+    for (const [name, ageMs] of [
+      [first, 5 * HOUR_MS],
+      [".tmp/next-partial", 60_000],
+    ] as const) {
+      writeFileSync(site.at(name), "data");
+      const at = new Date(Date.now() - ageMs);
+      utimesSync(site.at(name), at, at);
+    }
+    expect(await collectGarbage(site.mirror, Date.now())).toEqual({ files: 0, bytes: 0 });
+    expect(await collectGarbage(site.mirror, Date.now() + HOUR_MS)).toEqual({ files: 1, bytes: 4 });
+    expect(existsSync(site.at(first))).toBe(false);
+  });
+
   test("gc keeps every blob while a manifest cannot be read", async () => {
     site.mirrored(PHI4, ["config"]);
     writeFileSync(site.at("manifests", PHI4), "{");
