@@ -40,7 +40,7 @@ export class FollowingPulls {
     await Promise.all(waiting.map(async (pull) => await this.#start(fetch, pull, stop)));
   }
 
-  /** In the name of whoever asked for it: a fetch runs on in the course of another request, or of none. */
+  /** In the name of the user who asked for it: a fetch runs on in the course of another request, or of none. */
   async #start(fetch: FetchRecord, pull: FollowingPull, stop: AbortSignal): Promise<void> {
     const own = { who: pull.requested_by ?? "gpu-server", request: `fetch ${fetch.id}` };
     await this.#deps.recorder.byItself(own, async () => await this.#send(fetch, pull, stop));

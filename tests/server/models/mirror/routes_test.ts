@@ -235,7 +235,7 @@ describe('POST /v1/jobs with "via": "mirror"', () => {
     expect(registry.served("m").bytes).toBe(MB);
   });
 
-  test("is audited in the name of whoever asked, not of the request that began the fetch", async () => {
+  test("is audited in the name of the user who asked, not of the request that began the fetch", async () => {
     for (const name of ["gpu-1", "gpu-2"]) await box(name);
     const other = server.tokens.add("other", "gp", { expiresAtMs: null, agents: null, verbs: null });
     const model = registry.offer("m", { layers: [MB], bytesPerSecond: 400_000 });
