@@ -67,16 +67,16 @@ function FetchHead({ fetch, again }: FetchLineProps): JSX.Element {
   );
 }
 
-/** Cancels an active fetch, and asks again for one that did not succeed. Those of agents are theirs. */
+/** Cancels an active fetch, and asks the one who fetched again for one that did not succeed. */
 function FetchActions({ fetch: { id, agent, model, state }, again }: FetchLineProps): JSX.Element | null {
   const { api } = useConsole();
   const act = useActing();
   const [mayCancel, mayFetch] = [useMayOnAll("cancel_job"), useMayOnAll("pull_model")];
   const isActive = state === "queued" || state === "running";
-  if (agent !== null || state === "succeeded" || !(isActive ? mayCancel : mayFetch)) return null;
+  if (state === "succeeded" || !(isActive ? mayCancel : mayFetch)) return null;
   const change = async (): Promise<void> => {
     if (isActive) await api.delete<FetchDocument>(`v1/mirror/fetches/${encodeURIComponent(id)}`);
-    else await api.post<FetchDocument>("v1/mirror/fetches", { model });
+    else await api.post<FetchDocument>("v1/mirror/fetches", agent === null ? { model } : { model, agent });
     await again();
   };
   return (

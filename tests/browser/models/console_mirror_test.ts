@@ -132,6 +132,25 @@ test("a fetch that pulls wait for names their boxes", async () => {
   await fetchOf(page, names.slow).first().getByText("Canceled").waitFor();
 });
 
+test("the fetch of an agent is shown as such, and begun again by that agent", async () => {
+  const page = await open();
+  const asked: unknown[] = [];
+  const nothing = { started_at: null, bytes_per_second: null, requested_by: null, total_bytes: null };
+  const failed = { state: "failed", code: "unavailable", error: "registry.example cannot be reached" };
+  const times = { created_at: "2026-01-01T00:00:00Z", finished_at: "2026-01-01T00:00:00Z" };
+  const fetch = { id: "f1", agent: "gpu-2", model: "phi4:latest", completed_bytes: 0, ...nothing, ...failed, ...times };
+  await page.route("**/v1/mirror/fetches", async (route) => {
+    if (route.request().method() === "POST") asked.push(route.request().postDataJSON());
+    await route.fulfill({ json: route.request().method() === "POST" ? fetch : { fetches: [fetch] } });
+  });
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await fetchOf(page, "phi4:latest").getByText("by gpu-2").waitFor();
+  await fetchOf(page, "phi4:latest").getByText("registry.example cannot be reached").waitFor();
+  await page.getByRole("button", { name: "Retry the fetch of phi4:latest" }).click();
+  await until(() => asked.length === 1, "it was asked for");
+  expect(asked).toEqual([{ model: "phi4:latest", agent: "gpu-2" }]);
+});
+
 test("a model of the mirror is pulled from its list, through the mirror unless somebody says otherwise", async () => {
   const page = await open();
   await page.getByRole("button", { name: `Pull ${names.phi}` }).click();
