@@ -33,6 +33,8 @@ const API_VERSION = "docker-distribution-api-version";
 export class RemoteMirror implements MirrorReader {
   readonly #options: RemoteMirrorOptions;
   readonly #slots = new Slots(BLOBS_AT_A_TIME);
+  /** Beside those: a pull that begins should not wait until parts of others are there. */
+  readonly #looks = new Slots(BLOBS_AT_A_TIME);
 
   constructor(options: RemoteMirrorOptions) {
     this.#options = options;
@@ -51,7 +53,7 @@ export class RemoteMirror implements MirrorReader {
 
   async missing(layers: readonly Layer[], of: ModelName): Promise<readonly Layer[]> {
     const isThere = async (layer: Layer): Promise<boolean> =>
-      await this.#slots.run(async () => (await this.#sizeOf(layer, of)) === layer.bytes);
+      await this.#looks.run(async () => (await this.#sizeOf(layer, of)) === layer.bytes);
     const found = await Promise.all(layers.map(isThere));
     return layers.filter((_, index) => found[index] !== true);
   }
