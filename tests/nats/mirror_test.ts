@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProcessSite } from "#tests/process/site/site.ts";
-import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
 import { NatsServer } from "#tests/support/nats/nats_server.ts";
+import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
 
 const CONFIG = JSON.stringify({ model_format: "gguf", model_family: "llama", model_type: "1K", file_type: "F32" });
 const WEIGHTS = "x".repeat(3_000_000);
