@@ -145,7 +145,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
       ...COURIER,
       REGISTRY,
       MIRROR,
-      "src/courier/index/share_away.ts",
+      "src/{courier/index/share_away,transport/mirror/reading/guard}.ts",
       "src/server/{services,access/route_needs,audit/recorder,fleet/*,http/*,limits/shared_answers}.ts",
       "src/server/v1/schema/*.ts",
     ],

@@ -66,7 +66,10 @@ export class Fetches {
     const { store, registries, clock } = this.#deps;
     registries.requireAllowed(model);
     const active = store.active();
-    const same = active.find((fetch) => sameModel(fetch.model, model));
+    // One that is being cancelled ends soon, with whatever joins it.
+    const isJoined = ({ id, ...fetch }: FetchRecord): boolean =>
+      sameModel(fetch.model, model) && this.#running.get(id)?.isCancelled !== true;
+    const same = active.find(isJoined);
     if (same === undefined && active.length >= MOST_ACTIVE) {
       throw new CourierError("exhausted", `${active.length} fetches are waiting already`, {
         hint: "Try again when some have ended: gpuctl mirror fetches",

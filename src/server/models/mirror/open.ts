@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import type { Log } from "../../../base/log.ts";
 import { AllowedRegistries } from "../../../program/registry/allowed_registries.ts";
 import { Mirror } from "../../../transport/mirror/mirror.ts";
+import { mirrorGuard } from "../../../transport/mirror/reading/guard.ts";
 import { RegistrySource } from "../../../transport/mirror/registry_source.ts";
 import { FetchStore } from "./fetch_store.ts";
 import { Fetches } from "./fetches.ts";
@@ -22,7 +23,7 @@ export interface MirrorParts extends Omit<FollowingPullsDeps, "store"> {
 export function openMirror(settings: MirrorSettings | null, parts: MirrorParts): ServerMirror | null {
   if (settings === null) return null;
   const { database, registries: named, clock, log } = parts;
-  const mirror = new Mirror(settings.share);
+  const mirror = new Mirror(settings.share, mirrorGuard(clock));
   const store = new FetchStore(database);
   const registries = new AllowedRegistries({ ...named, agent: "gpu-server" });
   const registry = new RegistrySource({ registries });

@@ -205,6 +205,20 @@ describe("cancel()", () => {
     expect(registry.served("m").bytes).toBeLessThan(4 * MB + 300_000);
   });
 
+  test("does not end what is asked for while it stops", async () => {
+    const fetches = started();
+    const model = registry.offer("m", { layers: [MB], bytesPerSecond: SLOW });
+    const { id } = fetches.add(asked(model));
+    await until(() => fetches.find(id).completed_bytes > 0);
+    const cancelled = fetches.cancel(id);
+    const again = fetches.add(asked(model));
+    expect(again.id).not.toBe(id);
+    expect((await cancelled).state).toBe("cancelled");
+    registry.setSpeed("m", Infinity);
+    await ended(fetches, again.id);
+    expect(fetches.find(again.id).state).toBe("succeeded");
+  });
+
   test("ends a fetch that waits, and again", async () => {
     const fetches = openFetches();
     const { id } = fetches.add(asked(`${registry.host}/library/m:latest`));
