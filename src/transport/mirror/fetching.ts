@@ -97,6 +97,11 @@ class BlobFetch {
         await clock.sleep(LOOK_MS, signal);
         continue;
       }
+      // Another fetcher may have finished between the look and the opening, which began anew then.
+      if (partial.bytes === 0 && (await mirror.missing([this.#layer])).length === 0) {
+        await partial.discard();
+        break;
+      }
       this.#progress.reach(doneBytes + partial.bytes);
       if ((await this.#fill(partial)) && (await partial.finish(this.#folders.blobs))) continue;
       await partial.discard();

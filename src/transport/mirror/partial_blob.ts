@@ -35,7 +35,8 @@ export class PartialBlob implements AsyncDisposable {
     const mode = await temporary.fileMode();
     const [path, flags] = [temporary.at(name), O_RDWR | O_NOFOLLOW];
     const begun = await absent(open(path, flags | O_CREAT | O_EXCL, mode), ["EEXIST"]);
-    const file = begun ?? ((await isLeft(temporary, name)) ? await open(path, flags) : null);
+    // The other fetcher may have finished it at this very moment.
+    const file = begun ?? ((await isLeft(temporary, name)) ? await absent(open(path, flags)) : null);
     if (file === null) return null;
     const partial = new PartialBlob(file, path, layer);
     try {

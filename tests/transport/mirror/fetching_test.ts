@@ -1,11 +1,15 @@
 // Fetching models into the mirror, from a registry that misbehaves.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { Registry } from "#sim/registry/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { parseModelName } from "#src/base/model_name.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
+import type { Layer } from "#src/program/registry/manifest.ts";
 import { type Fetched, fetchModel } from "#src/transport/mirror/fetching.ts";
+import { HeldFolder } from "#src/transport/mirror/held_folder.ts";
+import { Mirror } from "#src/transport/mirror/mirror.ts";
+import { PartialBlob, partialName } from "#src/transport/mirror/partial_blob.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -37,6 +41,7 @@ interface Choices {
   readonly bytesPerSecond?: number;
   readonly onProgress?: (progress: Fetched) => void;
   readonly freeBytes?: number;
+  readonly mirror?: Mirror;
 }
 
 async function fetchIt({
@@ -44,10 +49,11 @@ async function fetchIt({
   signal = new AbortController().signal,
   bytesPerSecond,
   onProgress,
+  mirror = site.mirror,
 }: Choices = {}): Promise<Fetched> {
   const source = new RegistrySource({ registries: insecure(registry.host), silenceMs: 500 });
   return await fetchModel(parseModelName(model), {
-    mirror: site.mirror,
+    mirror,
     source,
     clock: hurriedClock(20),
     signal,
@@ -102,9 +108,12 @@ describe("fetchModel()", () => {
   test("goes on after the connection was cut, or stalled", async () => {
     for (const kind of ["cut", "stall"] as const) {
       registry.break("m", { kind, atByte: 2 * MB });
+      let isHealing = false;
       const fetched = fetchIt({
         onProgress: ({ receivedBytes }) => {
-          if (receivedBytes >= 1.9 * MB) setTimeout(() => registry.break("m", null), 50);
+          if (receivedBytes < 1.9 * MB || isHealing) return;
+          isHealing = true;
+          setTimeout(() => registry.break("m", null), 50);
         },
       });
       expect((await fetched).receivedBytes).toBeLessThan(1.1 * BYTES);
@@ -144,6 +153,38 @@ describe("fetchModel()", () => {
     expectWhole();
     expect(fetched.map(({ completedBytes, totalBytes }) => totalBytes - completedBytes)).toEqual([0, 0]);
     expect(registry.served("m").bytes).toBeLessThanOrEqual(1.02 * BYTES);
+  });
+
+  test("fetches nothing when another fetcher has finished since it looked", async () => {
+    class Overtaken extends Mirror {
+      #isOvertaken = false;
+
+      override async missing(layers: readonly Layer[]): Promise<readonly Layer[]> {
+        const missing = await super.missing(layers);
+        if (!this.#isOvertaken && layers.length === 1) {
+          this.#isOvertaken = true;
+          await fetchIt();
+        }
+        return missing;
+      }
+    }
+    const { completedBytes } = await fetchIt({ mirror: new Overtaken(site.share) });
+    expect(completedBytes).toBeGreaterThanOrEqual(BYTES);
+    expectWhole();
+    expect(registry.served("m").bytes).toBeLessThanOrEqual(1.02 * BYTES);
+  });
+
+  test("waits when another fetcher finishes while it looks whether that one is gone", async () => {
+    const layer = { digest: digestOf("x"), bytes: 1 };
+    mkdirSync(site.at(".tmp"), { recursive: true });
+    const path = site.at(".tmp", partialName(layer));
+    writeFileSync(path, "");
+    await using temporary = await HeldFolder.openRoot(site.at(".tmp"));
+    const look = async (): Promise<null> => {
+      rmSync(path);
+      return await Promise.resolve(null);
+    };
+    expect(await PartialBlob.open(Object.assign(temporary, { look }), layer)).toBeNull();
   });
 
   test("keeps to its rate", async () => {

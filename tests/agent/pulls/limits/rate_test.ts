@@ -79,7 +79,9 @@ describe("pulls within a rate", () => {
     const name = box.registry.offer("limited", { layers: [4 * MB, MB] });
     const beganAtMs = performance.now();
     const job = await box.ended(box.jobs.pull(name));
-    expect(job).toMatchObject({ state: "succeeded", model: name, completed_bytes: 5 * MB });
+    expect(job).toMatchObject({ state: "succeeded", model: name });
+    // Whether the last look saw the small config too is a matter of chance.
+    expect(job.completed_bytes).toBeWithin(5 * MB, 5 * MB + 1000);
     // 5 MB, of which a quarter of a second may pass at once after a pause.
     expect((performance.now() - beganAtMs) / 1000).toBeWithin(0.99, 4);
     expect(box.fetchedBytes("limited")).toBeLessThanOrEqual(5 * MB * 1.02);
