@@ -1,4 +1,5 @@
 // The verb pull: starts or joins pulls on every agent asked, and follows them, or with --detach does not.
+import { CourierError } from "../../base/errors.ts";
 import { normalModelName } from "../../base/model_name.ts";
 import { namesText } from "../../base/order.ts";
 import { jobsDocument } from "../../documents/jobs.ts";
@@ -78,6 +79,11 @@ async function pullMirrored(
   choices: PullChoices,
   mirror: () => Mirror,
 ): Promise<number> {
+  if (choices.maxWait !== undefined) {
+    throw new CourierError("invalid", "--max-wait and --mirror exclude each other: a fetch is no pull yet", {
+      hint: "gpuctl pull MODEL --mirror --detach, and then gpuctl wait MODEL --max-wait SECONDS",
+    });
+  }
   const onServer = session.courier.mirror;
   if (choices.detach === true && onServer !== null) return await leaveToServer(session, onServer, pulls, choices);
   const through = await throughMirror(session, pulls, choices, mirror);

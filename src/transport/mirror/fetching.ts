@@ -97,7 +97,7 @@ class BlobFetch {
         await clock.sleep(LOOK_MS, signal);
         continue;
       }
-      // Another fetcher may have finished between the look and the opening, which began anew then.
+      // Another fetcher may have finished between the look and the opening, which then began again.
       if (partial.bytes === 0 && (await mirror.missing([this.#layer])).length === 0) {
         await partial.discard();
         break;

@@ -85,6 +85,12 @@ describe.each([...WAYS])("pull --mirror over the %s", (way) => {
     expect(share.mirror.find(model)).resolves.not.toBeNull();
   });
 
+  test("refuses --max-wait, which counts pulls alone", async () => {
+    await box("gpu-1");
+    const ran = await gpuctl(way, ["pull", "phi4", "--mirror", "--max-wait", "5"]);
+    expect([ran.status, ran.stderr]).toEqual([64, expect.stringContaining("--max-wait and --mirror exclude")]);
+  });
+
   test("shows once why a model cannot be fetched, and pulls the others", async () => {
     const agents = [await box("gpu-1"), await box("gpu-2")];
     const [good, none] = [registry.offer("m", { layers: [1000] }), `${registry.host}/library/none:latest`];
