@@ -35,8 +35,11 @@ test(
     expect(refused.stdout).toContain("the mirror's copy is damaged");
     expect(site.state(box.name)["models"]).toEqual([]);
 
-    expect(await site.gpuctl("mirror", "rm", model)).toMatchObject({ status: 0 });
+    const verified = await site.gpuctl("mirror", "verify", model, "--remove-damaged");
+    expect(verified.status).toBe(1);
+    expect(verified.stdout).toContain("damaged");
     expect(await site.gpuctl("mirror", "add", model, ...insecure)).toMatchObject({ status: 0 });
+    expect(registry.served("damaged").bytes).toBe(BYTES + OTHER_BYTES + BYTES);
     expect(await site.gpuctl("pull", model, "--all", "--json")).toMatchObject({ status: 0 });
     expect(site.state(box.name)["models"]).toMatchObject([{ name: model, digest: registry.manifestDigest("damaged") }]);
   },
