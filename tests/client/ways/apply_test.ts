@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { newPull } from "#src/protocol.ts";
 import { answerAsAgent, modelOf, type ScriptedAgent } from "#tests/support/sites/scripted_agent.ts";
+import { until } from "#tests/support/until.ts";
 import { TwoWays, WAYS } from "./two_ways.ts";
 
 let site: TwoWays;
@@ -84,6 +86,20 @@ describe.each([...WAYS])("over the %s", (way) => {
     expect((await site.run(way, ["plan", file, "--agent", "gpu-2"])).stdout).not.toContain("gpu-1");
     expect((await site.run(way, ["apply", file, "--agent", "gpu-2", "--yes"])).status).toBe(0);
     expect(agents.map(sent)).toEqual([[], ["pull_model phi4:latest"]]);
+  });
+
+  test("apply follows a pull that a box does already, and asks for no other", async () => {
+    const agent = await box("gpu-1", []);
+    agent.jobs = [{ ...newPull("job-1", "gpu-1", "phi4:latest"), state: "running" }];
+    await site.publish(agent);
+    const file = await fleetFile("models:", "  - name: phi4", "    on: all");
+    const run = await site.start(way, ["apply", file, "--yes"]);
+    await until(() => run.stderr.text.includes("running") || run.stdout.text.includes("running"));
+    agent.models = [modelOf("phi4:latest")];
+    agent.jobs = agent.jobs.map((job) => ({ ...job, state: "succeeded" as const, ended_at: agent.now() }));
+    await site.publish(agent);
+    expect(await run.status).toBe(0);
+    expect(sent(agent)).toEqual([]);
   });
 
   test("plan leaves a model that its box protects, and is then done", async () => {

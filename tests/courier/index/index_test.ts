@@ -245,13 +245,18 @@ describe("the index", () => {
   });
 
   test("takes an outage in time that grows with the fleet, also where the newest copies go first", () => {
-    const [small, large] = [500, 2_000].map((agents) => {
-      fillWithCopies(agents);
-      return Math.min(...Array.from({ length: 5 }, takesOutageMs));
-    });
-    process.stdout.write(`An outage: ${small?.toFixed(1)} ms for 500 agents, ${large?.toFixed(1)} ms for 2,000\n`);
-    // 4 times as many: 4 to 6 times as long. With the square of the agents it was 16 times.
-    expect((large ?? Number.NaN) / (small ?? Number.NaN)).toBeLessThan(10);
+    const ratioNow = (): number => {
+      const [small = Number.NaN, large = Number.NaN] = [500, 2_000].map((agents) => {
+        fillWithCopies(agents);
+        return Math.min(...Array.from({ length: 5 }, takesOutageMs));
+      });
+      process.stdout.write(`An outage: ${small.toFixed(1)} ms for 500 agents, ${large.toFixed(1)} ms for 2,000\n`);
+      return large / small;
+    };
+    // 4 times as many: 4 to 6 times as long, on a busy machine now and then 12. With the square of the agents it was always 16 times.
+    let ratio = ratioNow();
+    for (let attempt = 2; attempt <= 3 && ratio >= 10; attempt++) ratio = Math.min(ratio, ratioNow());
+    expect(ratio).toBeLessThan(10);
   });
 
   test("keeps the last document when one cannot be read, is of another agent, or is refused", () => {

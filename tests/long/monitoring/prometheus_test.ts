@@ -26,11 +26,17 @@ beforeAll(async () => {
   const modelsDir = join(dir, "models");
   const models = { catalog: [PHI, PULLED, SLOW], installed: [PHI], modelsDir };
   const ollama = await site.ollama({ ...models, bytesPerSecond: 5_000_000 });
+  const labelled = ["--label", "site=berlin", "--ollama-models", modelsDir];
   await site.fleet(
     BOXES.map((name) => ({
       name,
       ollamaUrl: ollama.url,
-      args: ["--label", "site=berlin", "--ollama-models", modelsDir, "--metrics-file", join(dir, `${name}.prom`)],
+      args: [
+        ...labelled,
+        "--metrics-file",
+        join(dir, `${name}.prom`),
+        ...(name === "gpu-1" ? ["--mirror-source"] : []),
+      ],
     })),
   );
   const secretFile = join(dir, "webhook.secret");
@@ -39,7 +45,7 @@ beforeAll(async () => {
   const desired = join(dir, "fleet.yaml");
   writeFileSync(desired, `models:\n  - name: ${PHI.name}\n    on: all\n`);
   const hooks = ["--webhook", "http://127.0.0.1:9/", "--webhook-secret-file", secretFile];
-  server = await site.server([...hooks, "--desired", desired]);
+  server = await site.server([...hooks, "--desired", desired, "--mirror"]);
   await fetch(`${ollama.url}/api/generate`, {
     method: "POST",
     body: JSON.stringify({ model: PHI.name, stream: false }),

@@ -1,16 +1,18 @@
 // The verb apply: brings the fleet to what a file names.
 import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
+import { sameModel } from "../../../base/model_name.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import { deletedDocument } from "../../../documents/outcomes.ts";
 import type { DesiredFleet } from "../../../program/desired/fleet_file.ts";
 import type { BoxPlan, Step } from "../../../program/desired/plan_fleet.ts";
 import { ExitStatus } from "../../../program/exit.ts";
-import type { Response } from "../../../protocol.ts";
+import { isEnded, type Response } from "../../../protocol.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { examples, type Program, YES } from "../../base_command.ts";
+import type { Pulled } from "../../pulls/follow.ts";
 import { MAX_WAIT } from "../../pulls/max_wait.ts";
-import { pullAll, type StartChoices } from "../../pulls/start.ts";
+import { type AskedPull, pullAll, type StartChoices, startPull } from "../../pulls/start.ts";
 import { connected, type Run, type Session } from "../../session.ts";
 import { type FleetPlan, printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 
@@ -53,11 +55,18 @@ async function applyFile(session: Session, desired: DesiredFleet, choices: Apply
     const view = viewOf(plan.views, agent);
     return view === undefined ? [] : [{ agent, model, view }];
   });
-  const { status, failed } = await pullAll(session, pulls, choices);
+  const start = async (pull: AskedPull): Promise<Pulled> => underWay(pull) ?? (await startPull(session, pull, choices));
+  const { status, failed } = await pullAll(session, pulls, choices, start);
   const planned = changes(plan, ["delete"]).filter(({ agent }) => !failed.has(agent));
   if (planned.length === 0 || io.signal.aborted) return status;
   const deletion = await removeSurplus(session, desired, planned);
   return status === 0 ? deletion : status;
+}
+
+/** A pull that the box does already is followed: a command for it could come after its end, and start another one. */
+function underWay({ model, view }: AskedPull): Pulled | null {
+  const job = view.state?.jobs.find((each) => each.id !== null && !isEnded(each) && sameModel(each.model, model));
+  return job === undefined ? null : { job };
 }
 
 function changes({ boxes }: Pick<FleetPlan, "boxes">, actions: readonly Step["action"][]) {
