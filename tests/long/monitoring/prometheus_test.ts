@@ -26,13 +26,13 @@ beforeAll(async () => {
   const modelsDir = join(dir, "models");
   const models = { catalog: [PHI, PULLED, SLOW], installed: [PHI], modelsDir };
   const ollama = await site.ollama({ ...models, bytesPerSecond: 5_000_000 });
-  const labelled = ["--label", "site=berlin", "--ollama-models", modelsDir];
+  const labeled = ["--label", "site=berlin", "--ollama-models", modelsDir];
   await site.fleet(
     BOXES.map((name) => ({
       name,
       ollamaUrl: ollama.url,
       args: [
-        ...labelled,
+        ...labeled,
         "--metrics-file",
         join(dir, `${name}.prom`),
         ...(name === "gpu-1" ? ["--mirror-source"] : []),
