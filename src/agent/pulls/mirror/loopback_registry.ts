@@ -5,6 +5,7 @@ import { asCourierError, type CourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
 import { HELPER_NAMESPACE } from "../../../transport/mirror/helper_name.ts";
+import { rangeOf } from "../../../transport/mirror/reading/byte_range.ts";
 import type { ModelBytes } from "./model_bytes.ts";
 
 export interface LoopbackRegistryOptions {
@@ -14,12 +15,6 @@ export interface LoopbackRegistryOptions {
 
 const LEAVES_WITHIN_MS = 300;
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
-
-/** A range of a blob: `from` up to and not including `to`. */
-interface Part {
-  readonly from: number;
-  readonly to: number;
-}
 
 export class LoopbackRegistry implements AsyncDisposable {
   readonly #options: LoopbackRegistryOptions;
@@ -83,7 +78,7 @@ export class LoopbackRegistry implements AsyncDisposable {
 
   async #blob({ method, headers, signal }: Request, pathname: string, layer: Layer): Promise<Response> {
     const range = headers.get("range");
-    const part = range === null ? { from: 0, to: layer.bytes } : partOf(range, layer.bytes);
+    const part = rangeOf(range, layer.bytes);
     if (part === null)
       return new Response(null, { status: 416, headers: { "content-range": `bytes */${layer.bytes}` } });
     const described = {
@@ -155,13 +150,6 @@ async function* wholeBlob(model: ModelBytes, layer: Layer, left: AbortSignal): A
   yield* model.read(layer, 0, Math.min(1, layer.bytes), left);
   await systemClock.sleep(LEAVES_WITHIN_MS, left);
   if (!left.aborted) yield* model.read(layer, 1, layer.bytes, left);
-}
-
-/** One range of the two kinds that clients send: `bytes=5-9` and `bytes=5-`. Null when it is neither, or beyond the end. */
-function partOf(range: string, bytes: number): Part | null {
-  const [, from = "", last = ""] = /^bytes=(\d{1,16})-(\d{0,16})$/.exec(range) ?? [];
-  const part = { from: Number(from), to: last === "" ? bytes : Math.min(Number(last) + 1, bytes) };
-  return from !== "" && part.from < part.to ? part : null;
 }
 
 function refused(status: number): Response {

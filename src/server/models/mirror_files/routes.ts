@@ -4,6 +4,7 @@ import { asCourierError, CourierError } from "../../../base/errors.ts";
 import type { ModelName } from "../../../base/model_name.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
 import { nameAt } from "../../../transport/mirror/layout.ts";
+import { type ByteRange, rangeOf } from "../../../transport/mirror/reading/byte_range.ts";
 import { namedLayer } from "../../../transport/mirror/reading/named_layer.ts";
 import { callerOf, type Env } from "../../http/env.ts";
 import { stopWithCaller } from "../../http/guard/caller_watch.ts";
@@ -13,11 +14,6 @@ import { blobBody } from "./blob_body.ts";
 import type { MirrorFiles } from "./mirror_files.ts";
 
 type Parts = Pick<WholeServices, "mirrorFiles" | "authenticator" | "clock" | "log">;
-
-interface Part {
-  readonly from: number;
-  readonly to: number;
-}
 
 const MODEL = "/v2/:host/:namespace/:model";
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -66,7 +62,7 @@ async function blob(context: Context<Env>, parts: Parts): Promise<Response> {
   const layer = DIGEST.test(digest) ? await namedLayer(files.mirror, name, digest) : null;
   if (layer === null) throw missing("such blob");
   const range = context.req.header("range");
-  const part = range === undefined ? { from: 0, to: layer.bytes } : partOf(range, layer.bytes);
+  const part = rangeOf(range, layer.bytes);
   if (part === null) return new Response(null, { status: 416, headers: { "content-range": `bytes */${layer.bytes}` } });
   const headers = {
     ...KEPT,
@@ -86,7 +82,7 @@ async function send(
   context: Context<Env>,
   files: MirrorFiles,
   layer: Layer,
-  part: Part,
+  part: ByteRange,
   init: ResponseInit,
   { authenticator, clock, log }: Parts,
 ): Promise<Response> {
@@ -129,13 +125,6 @@ function nameIn({ req }: Context<Env>, tag: string | undefined): { readonly name
   const name = nameAt(host, namespace, model, tag ?? "");
   if (name === null) throw missing("such model");
   return { name, shown: `${host}/${namespace}/${model}:${name.tag}` };
-}
-
-/** One range of the two kinds that clients send: `bytes=5-9` and `bytes=5-`. Null when it is neither, or beyond the end. */
-function partOf(range: string, bytes: number): Part | null {
-  const [, from = "", last = ""] = /^bytes=(\d{1,16})-(\d{0,16})$/.exec(range) ?? [];
-  const part = { from: Number(from), to: last === "" ? bytes : Math.min(Number(last) + 1, bytes) };
-  return from !== "" && part.from < part.to ? part : null;
 }
 
 function respond(context: Context<Env>, body: Buffer<ArrayBuffer>, headers: Record<string, string>): Response {
