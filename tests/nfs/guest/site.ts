@@ -1,5 +1,5 @@
 // One exported folder, mounted on the clients, and the binaries on it.
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type SimulatedOllama, type SimulationOptions, startSimulatedOllama } from "#sim/ollama/ollama.ts";
 import { type Finished, HttpServer, Running } from "#tests/process/site/site.ts";
@@ -12,6 +12,7 @@ import { clientOf, type Seat, userOf } from "./seats.ts";
 
 /** Emulated processes take seconds to start; on a busy machine many. */
 const TIMEOUT_MS = 60_000;
+const MAX_LOOKS = 50;
 
 /** Ends at the end of the block that it is opened in. */
 export class NetworkSite implements AsyncDisposable {
@@ -147,8 +148,11 @@ export class NetworkSite implements AsyncDisposable {
     return readdirSync(join(this.folder, folder)).filter((name) => !name.startsWith("."));
   }
 
+  /** Over SMB it is gone for a moment while it is replaced. */
   state(agent: string): Record<string, unknown> {
-    return JSON.parse(readFileSync(join(this.folder, "gpu_status", `${agent}_status.json`), "utf8"));
+    const path = join(this.folder, "gpu_status", `${agent}_status.json`);
+    for (let looks = 0; looks < MAX_LOOKS && !existsSync(path); looks++) Bun.sleepSync(10);
+    return JSON.parse(readFileSync(path, "utf8"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

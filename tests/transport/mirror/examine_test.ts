@@ -50,6 +50,13 @@ describe("examineMirror()", () => {
     expect(await results()).toEqual(["mirror failed"]);
   });
 
+  test("makes no check of a share that cannot be read at all, unless the mirror is needed: its own checks do", async () => {
+    writeFileSync(`${site.root}/file`, "");
+    const unreadable = new Mirror(`${site.root}/file/share`);
+    expect(await results({ mirror: unreadable })).toEqual([]);
+    expect(await results({ mirror: unreadable, isFilled: true })).toEqual(["mirror failed"]);
+  });
+
   test("shows whether it can be filled, and the space for that", async () => {
     expect((await results({ isFilled: true })).slice(0, 2)).toEqual(["mirror ok", "mirror_writable ok"]);
     expect((await checks({ isFilled: true })).at(-1)).toMatchObject({

@@ -49,7 +49,18 @@ export async function* examineMirror(examined: MirrorUnderExamination): AsyncGen
     yield* await examineSignatures(listed.models, examined);
     yield* await examinePartials(examined);
   } catch (error) {
-    yield check.failedBy(mirrorFailure("read the mirror", mirror.path, error));
+    // Of a share that cannot be used at all, its own checks report that.
+    const matters = isRequired || isFilled || (await canBeRead(mirror.share));
+    if (matters) yield check.failedBy(mirrorFailure("read the mirror", mirror.path, error));
+  }
+}
+
+async function canBeRead(folder: string): Promise<boolean> {
+  try {
+    await access(`${folder}/.`, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
