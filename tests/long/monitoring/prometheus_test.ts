@@ -31,12 +31,7 @@ beforeAll(async () => {
     BOXES.map((name) => ({
       name,
       ollamaUrl: ollama.url,
-      args: [
-        ...labeled,
-        "--metrics-file",
-        join(dir, `${name}.prom`),
-        ...(name === "gpu-1" ? ["--mirror-source"] : []),
-      ],
+      args: [...labeled, "--metrics-file", join(dir, `${name}.prom`), ...(name === "gpu-1" ? ["--mirror-source"] : [])],
     })),
   );
   const secretFile = join(dir, "webhook.secret");
