@@ -1,5 +1,6 @@
 // How many event streams and waiting requests may be open, in all and for each caller.
-import { type Caller, describeCaller, isHeldToLimits, limitsKeyOf } from "../access/caller.ts";
+import { type Caller, describeCaller, isHeldToLimits } from "../access/caller.ts";
+import { OpenCounts } from "./open_counts.ts";
 
 /** Each listener holds a connection, whose number is limited, and about 20 kB. */
 export const MAX_LISTENERS = 1_000;
@@ -11,8 +12,7 @@ export const MAX_WAIT_S = 60;
 
 export class Listeners {
   readonly #most: number;
-  readonly #open = new Map<string, number>();
-  #total = 0;
+  readonly #open = new OpenCounts();
 
   /** @param most of all tokens together */
   constructor(most: number) {
@@ -21,31 +21,19 @@ export class Listeners {
 
   /** How many are open. */
   get total(): number {
-    return this.#total;
+    return this.#open.total;
   }
 
   /** Why a caller may not open another; undefined: it may. */
   refusal(caller: Caller): string | undefined {
-    if (this.#total >= this.#most) return `No more than ${this.#most} listeners are served`;
+    if (this.#open.total >= this.#most) return `No more than ${this.#most} listeners are served`;
     const isUser = caller.way === "introspection" || caller.way === "jwt";
-    if (!(isUser || isHeldToLimits(caller)) || this.#of(limitsKeyOf(caller)) < MAX_VIEWER_LISTENERS) return undefined;
+    if (!(isUser || isHeldToLimits(caller)) || this.#open.of(caller) < MAX_VIEWER_LISTENERS) return undefined;
     return `${describeCaller(caller)} already has ${MAX_VIEWER_LISTENERS} listeners`;
   }
 
   /** Counts one in. @returns what counts it out */
   add(caller: Pick<Caller, "name" | "way" | "accounts">): () => void {
-    const key = limitsKeyOf(caller);
-    this.#total += 1;
-    this.#open.set(key, this.#of(key) + 1);
-    return () => {
-      this.#total -= 1;
-      const left = this.#of(key) - 1;
-      if (left > 0) this.#open.set(key, left);
-      else this.#open.delete(key);
-    };
-  }
-
-  #of(key: string): number {
-    return this.#open.get(key) ?? 0;
+    return this.#open.add(caller);
   }
 }

@@ -164,7 +164,14 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
   },
   {
     files: "src/server/models/mirror_files/*.ts",
-    may: [...BASE, REGISTRY, MIRROR, MIRROR_READING, "src/server/services.ts", ...server("access http http/guard")],
+    may: [
+      ...BASE,
+      REGISTRY,
+      MIRROR,
+      MIRROR_READING,
+      "src/server/services.ts",
+      ...server("access http http/guard limits"),
+    ],
   },
   {
     files: "src/server/models/*/*.ts",

@@ -1,6 +1,7 @@
 // The models of the mirror as files for boxes, and how many of them are sent at a time.
 import type { Mirror } from "../../../transport/mirror/mirror.ts";
-import { type Caller, describeCaller, limitsKeyOf } from "../../access/caller.ts";
+import { type Caller, describeCaller } from "../../access/caller.ts";
+import { OpenCounts } from "../../limits/open_counts.ts";
 
 /** Each has a file open, and a chunk of it in memory. A box reads 4 at a time. */
 export const MAX_STREAMS = 64;
@@ -9,8 +10,7 @@ const MAX_STREAMS_OF_ONE = 32;
 
 export class MirrorFiles {
   readonly mirror: Mirror;
-  readonly #open = new Map<string, number>();
-  #total = 0;
+  readonly #open = new OpenCounts();
 
   constructor(mirror: Mirror) {
     this.mirror = mirror;
@@ -18,30 +18,18 @@ export class MirrorFiles {
 
   /** How many blobs are being sent. */
   get total(): number {
-    return this.#total;
+    return this.#open.total;
   }
 
   /** Why no other blob is sent now; undefined: it is. */
   refusal(caller: Caller): string | undefined {
-    if (this.#total >= MAX_STREAMS) return `No more than ${MAX_STREAMS} blobs are sent at a time`;
-    if (this.#of(limitsKeyOf(caller)) < MAX_STREAMS_OF_ONE) return undefined;
+    if (this.#open.total >= MAX_STREAMS) return `No more than ${MAX_STREAMS} blobs are sent at a time`;
+    if (this.#open.of(caller) < MAX_STREAMS_OF_ONE) return undefined;
     return `${describeCaller(caller)} already reads ${MAX_STREAMS_OF_ONE} blobs`;
   }
 
   /** Counts one in. @returns what counts it out */
   add(caller: Caller): () => void {
-    const key = limitsKeyOf(caller);
-    this.#total += 1;
-    this.#open.set(key, this.#of(key) + 1);
-    return () => {
-      this.#total -= 1;
-      const left = this.#of(key) - 1;
-      if (left > 0) this.#open.set(key, left);
-      else this.#open.delete(key);
-    };
-  }
-
-  #of(key: string): number {
-    return this.#open.get(key) ?? 0;
+    return this.#open.add(caller);
   }
 }
