@@ -12,9 +12,9 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { CourierError } from "../../../base/errors.ts";
 import { BUCKETS, type BucketName, type Layout } from "../layout.ts";
 import { type Entry, isRemoval } from "./bucket.ts";
+import { CatchingUp } from "./catching_up.ts";
 import { CALL_MS, type Connection } from "./connection.ts";
 import { isAlreadyThere } from "./failures.ts";
 import { type Settings, settingsOf } from "./settings.ts";
@@ -129,23 +129,24 @@ export class Streams {
       deliver_policy: DeliverPolicy.LastPerSubject,
     });
     const gone = Promise.withResolvers<void>();
-    const caughtUp = Promise.withResolvers<void>();
-    caughtUp.promise.catch(() => undefined);
-    let left = (await consumer.info(true)).num_pending;
-    if (left === 0) caughtUp.resolve();
+    const catchingUp = new CatchingUp();
     const prefix = this.#layout.subject(bucket, "").length;
     const messages = await consumer.consume({
       callback: (message) => {
-        deliver(keyed(message, prefix));
-        left -= 1;
-        if (left <= 0) caughtUp.resolve();
+        const entry = keyed(message, prefix);
+        deliver(entry);
+        catchingUp.delivered(entry.key, entry.sequence);
       },
     });
-    const ended = messages
-      .closed()
-      .then(() => caughtUp.reject(new CourierError("unavailable", "The reading has ended")));
+    const ended = (async () => {
+      await messages.closed();
+      catchingUp.stop();
+    })();
+    const { num_pending } = await consumer.info(true);
+    const caughtUp = catchingUp.untilDone(num_pending, async () => await this.#lastSequence(nats, bucket, filter));
+    caughtUp.catch(() => undefined);
     return {
-      caughtUp: this.#connection.call(`read ${bucket}`, async () => await caughtUp.promise),
+      caughtUp: this.#connection.call(`read ${bucket}`, async () => await caughtUp),
       ended,
       check: async () => {
         await this.#connection.call(`follow ${bucket}`, async () => await consumer.info());
@@ -156,6 +157,13 @@ export class Streams {
       },
       gone: gone.promise,
     };
+  }
+
+  /** By the server that leads: another one may not have it yet. */
+  async #lastSequence(nats: NatsConnection, bucket: BucketName, filter: string): Promise<number> {
+    const { streams } = await jetstreamManager(nats, MANAGER);
+    const query = { last_by_subj: this.#layout.subject(bucket, filter) };
+    return (await streams.getMessage(this.#layout.stream(bucket), query))?.seq ?? 0;
   }
 
   /** The server would keep it for five minutes, and has room for a limited number: each list of gpuctl makes some. */
