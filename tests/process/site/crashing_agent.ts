@@ -19,7 +19,7 @@ function at(reached: string): void {
   if (times === Number(count)) process.kill(process.pid, "SIGKILL");
 }
 
-/** One step: how an agent tells its state depends on what else has changed since, such as the free space of the disk. */
+/** Both are one step: which of them an agent takes depends on what else has changed, such as the free space of the disk. */
 function stepOf(call: string): string {
   return call === "transport.renewState" ? "transport.publishState" : call;
 }
