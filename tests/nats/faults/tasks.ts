@@ -47,6 +47,11 @@ export class Load {
     this.#options = options;
   }
 
+  /** How many were refused so far, each time counted. */
+  get notSent(): number {
+    return this.#counts.notSent;
+  }
+
   /** Each command is sent until it is done. As a careful user does: what may have been done is looked up before it is sent again. */
   async run(tasks: readonly Task[]): Promise<Tally> {
     const { asks, lanes, spreadMs } = this.#options;
