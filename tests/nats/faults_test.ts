@@ -80,7 +80,7 @@ async function fillAndFree(nats: NatsServer, dir: string, load: Load): Promise<v
   await Bun.sleep(RECOVERY_MS);
   const free = fillDisk(dir);
   await Bun.sleep(FULL_MS);
-  // What has its place on the disk already is still written, and a busy machine sends little in that time.
+  // Files that are on the disk already still take some entries, and a busy machine sends little in that time.
   await until(() => load.notSent >= REFUSED, 60_000);
   free();
   // After one failed write it stores nothing more in that stream until it is started again.
