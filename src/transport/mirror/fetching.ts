@@ -38,6 +38,8 @@ const MAX_FAILURES = 6;
 const FIRST_PAUSE_MS = 1000;
 /** How often it is looked whether another fetcher has finished, or is gone. */
 const LOOK_MS = 2000;
+/** A timer that fires late costs nothing of the rate; of a pause, no more is made up for. */
+const LATE_MS = 250;
 
 /**
  * @returns what was fetched, once the model is there whole
@@ -138,7 +140,8 @@ class BlobFetch {
 class Progress {
   readonly #totalBytes: number;
   readonly #deps: FetchingDeps;
-  readonly #beganAtMs: number;
+  /** When what came is due, at this rate. */
+  #dueAtMs: number;
   #completedBytes: number;
   #receivedBytes = 0;
 
@@ -146,7 +149,7 @@ class Progress {
     this.#totalBytes = totalBytes;
     this.#completedBytes = completedBytes;
     this.#deps = deps;
-    this.#beganAtMs = deps.clock.monotonic();
+    this.#dueAtMs = deps.clock.monotonic();
   }
 
   get completedBytes(): number {
@@ -171,9 +174,9 @@ class Progress {
     this.#receivedBytes += bytes;
     this.reach(this.#completedBytes + bytes);
     if (bytesPerSecond === null) return;
-    const dueAtMs = this.#beganAtMs + (this.#receivedBytes / bytesPerSecond) * 1000;
-    const earlyMs = dueAtMs - clock.monotonic();
-    if (earlyMs > 0) await clock.sleep(earlyMs, signal);
+    const nowMs = clock.monotonic();
+    this.#dueAtMs = Math.max(this.#dueAtMs, nowMs - LATE_MS) + (bytes / bytesPerSecond) * 1000;
+    if (this.#dueAtMs > nowMs) await clock.sleep(this.#dueAtMs - nowMs, signal);
     requireWanted(signal);
   }
 }

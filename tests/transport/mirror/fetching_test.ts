@@ -201,6 +201,35 @@ describe("fetchModel()", () => {
     expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(450);
   });
 
+  test("makes up for no pause by more than its rate", async () => {
+    const [first, rest] = [Buffer.alloc(MB, 1), Buffer.alloc(MB, 2)];
+    const layer = { digest: digestOf(Buffer.concat([first, rest])), size: 2 * MB };
+    let [nowMs, sleptMs] = [0, 0];
+    const sleep = async (ms: number): Promise<void> => {
+      nowMs += ms;
+      sleptMs += ms;
+      await Promise.resolve();
+    };
+    const source = {
+      readManifest: async () => await Promise.resolve(JSON.stringify({ layers: [layer] })),
+      async *readBlob() {
+        yield first;
+        nowMs += 600_000;
+        yield rest;
+        await Promise.resolve();
+      },
+    };
+    await fetchModel(parseModelName(model), {
+      mirror: site.mirror,
+      source,
+      clock: { now: () => nowMs, monotonic: () => nowMs, sleep },
+      signal: new AbortController().signal,
+      bytesPerSecond: MB,
+      onProgress: () => undefined,
+    });
+    expect(sleptMs).toBe(1750);
+  });
+
   test("a share without room for it is left alone, unless what is missing fits", async () => {
     const error = await failure(fetchIt({ freeBytes: 4 * MB }));
     expect(error.code).toBe("exhausted");
