@@ -52,19 +52,26 @@ export async function fetchModel(name: ModelName, deps: FetchingDeps): Promise<F
   const manifest = parseManifest(text);
   if (manifest === null) throw new CourierError("unavailable", `${name.host} sends a manifest that cannot be read`);
   const missing = await mirror.missing(manifest.layers);
-  const missingBytes = missing.reduce((sum, { bytes }) => sum + bytes, 0);
-  const progress = new Progress(manifest.totalBytes, manifest.totalBytes - missingBytes, deps);
+  const progress = new Progress(manifest.totalBytes, manifest.totalBytes - sizeOf(missing), deps);
   try {
     await using share = await HeldFolder.openRoot(mirror.share);
     await using temporary = await share.makeFolder(MIRROR, TEMPORARY);
     await using blobs = await share.makeFolder(MIRROR, BLOBS);
     await requireRoom({ mirror, name, missing, temporary, roomOf: deps.roomOf });
-    for (const layer of missing) await new BlobFetch(name, layer, { temporary, blobs }, progress, deps).run();
+    // mirror rm of another model may have removed some that were present.
+    for (let wanted = missing; wanted.length > 0; wanted = await mirror.missing(manifest.layers)) {
+      progress.reach(manifest.totalBytes - sizeOf(wanted));
+      for (const layer of wanted) await new BlobFetch(name, layer, { temporary, blobs }, progress, deps).run();
+    }
   } catch (error) {
     throw writeFailure(mirror, error);
   }
   await addManifest(mirror, name, text);
   return progress.fetched;
+}
+
+function sizeOf(layers: readonly Layer[]): number {
+  return layers.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 interface Folders {

@@ -174,6 +174,22 @@ describe("fetchModel()", () => {
     expect(registry.served("m").bytes).toBeLessThanOrEqual(1.02 * BYTES);
   });
 
+  test("fetches again what was removed meanwhile with another model", async () => {
+    await fetchIt();
+    const names = readdirSync(site.at("blobs")).map((name) => site.at("blobs", name));
+    const [large = "", small = ""] = names.toSorted((a, b) => statSync(b).size - statSync(a).size);
+    rmSync(large);
+    let receivedBytes = 0;
+    const onProgress = (progress: Fetched): void => {
+      if (receivedBytes === 0 && progress.receivedBytes > 0) rmSync(small);
+      ({ receivedBytes } = progress);
+    };
+    const { completedBytes, totalBytes } = await fetchIt({ onProgress });
+    expect(completedBytes).toBe(totalBytes);
+    expect(receivedBytes).toBe(BYTES);
+    expectWhole();
+  });
+
   test("waits when another fetcher finishes while it looks whether that one is gone", async () => {
     const layer = { digest: digestOf("x"), bytes: 1 };
     mkdirSync(site.at(".tmp"), { recursive: true });
