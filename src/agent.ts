@@ -8,6 +8,7 @@ import { agentName } from "./agent/presence/identity.ts";
 import { parseLabel, readLabels } from "./agent/presence/labels.ts";
 import { parseSkippedRegistry } from "./agent/pulls/limits/limited_sources.ts";
 import { addPullWindows } from "./agent/pulls/limits/pull_windows.ts";
+import { requirePairs } from "./agent/pulls/lone_flags.ts";
 import { mirrorFlags, mirrorSettings } from "./agent/pulls/mirror/flags.ts";
 import { type AgentSettings, type AgentSurroundings, runAgent } from "./agent/run.ts";
 import { ShareTimeFile } from "./agent/trust/share_time_file.ts";
@@ -327,6 +328,7 @@ function usableName(given: string | undefined): { readonly identity?: string } {
 }
 
 function readSettings(options: Options): AgentSettings {
+  requirePairs(options);
   return {
     name: options.name,
     address: oneSpelling(addressOf(options)),

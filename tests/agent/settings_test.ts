@@ -133,6 +133,18 @@ test("--mirror-source makes a box fetch into the mirror, at a rate that can be r
   expect([agent.exitCode, agent.stderr.toString().includes("50MB/s")]).toEqual([64, true]);
 });
 
+test.each([
+  [["--fetch-rate", "50MB/s"], "--mirror-source"],
+  [["--pull-rate-skip", "hf.co"], "--pull-rate"],
+] as const)("%j is refused without %s", (args, needed) => {
+  for (const verb of ["run", "doctor"]) {
+    const given = [verb, "--share", dir, "--state-dir", join(dir, "state"), ...args];
+    const agent = Bun.spawnSync([process.execPath, join(import.meta.dir, "../../src/agent.ts"), ...given]);
+    const message = `${args[0]} has no effect without ${needed}`;
+    expect([agent.exitCode, agent.stderr.toString().includes(message)]).toEqual([64, true]);
+  }
+});
+
 test("--metrics-file takes only a name that node_exporter reads, and makes it absolute", async () => {
   expect((await partsOf("--metrics-file", join(dir, "box.prom"))).metricsFile).toBe(join(dir, "box.prom"));
   expect((await partsOf("--metrics-file", "box.prom")).metricsFile).toBe(join(process.cwd(), "box.prom"));

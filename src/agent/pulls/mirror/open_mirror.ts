@@ -57,6 +57,8 @@ function remote(url: string, tokenFile: string | undefined, ca: string | undefin
   if (tokenFile === undefined)
     throw wrong("--mirror-url needs --mirror-token-file", "On the server: gpu-server token add NAME --role mirror");
   const base = parseMirrorUrl(url);
+  if (ca !== undefined && base.startsWith("http:"))
+    throw wrong(`--mirror-ca has no effect on ${base}, which has no certificate`, "Omit it, or use https");
   const token = (): string => readToken(tokenFile, "mirror");
   // A file that cannot be used is reported at the start.
   token();

@@ -60,6 +60,8 @@ test.each([
 test("a file without a certificate, and a token that others may read, are refused", () => {
   const url = "https://gpu.example/mirror";
   expect(codeOf({ url, tokenFile, ca: tokenFile })).toContain("holds no certificate");
+  const local = codeOf({ url: "http://127.0.0.1:8002/mirror", tokenFile, ca: tokenFile });
+  expect(local).toBe("invalid: --mirror-ca has no effect on http://127.0.0.1:8002/mirror, which has no certificate");
   writeFileSync(join(dir, "open"), "gpuc_secret", { mode: 0o644 });
   expect(codeOf({ url, tokenFile: join(dir, "open") })).toStartWith("forbidden: ");
 });
