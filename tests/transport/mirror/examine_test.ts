@@ -65,6 +65,17 @@ describe("examineMirror()", () => {
     });
   });
 
+  test("fails where a folder in it cannot be written, or the share is away", async () => {
+    site.mirrored(PHI4, ["config"]);
+    expect((await results({ isFilled: true })).slice(0, 2)).toEqual(["mirror ok", "mirror_writable ok"]);
+    writeFileSync(site.at(".tmp"), "");
+    const [, writing] = await checks({ isFilled: true });
+    const message = `${site.at(".tmp")} cannot be written: ENOTDIR`;
+    expect(writing).toMatchObject({ check: "mirror_writable", result: "failed", message });
+    const away = new Mirror(`${site.share}/away`);
+    expect(await results({ mirror: away, isFilled: true })).toContain("mirror_writable failed");
+  });
+
   test("names models with missing blobs, blobs of another size, and manifests that cannot be read", async () => {
     site.mirrored(PHI4, ["config", "weights"]);
     rmSync(site.at("blobs", digestOf("weights").replace(":", "-")));

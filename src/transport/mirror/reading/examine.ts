@@ -1,6 +1,7 @@
 // The doctor's checks of a mirror: whether it is there, can be read and filled, and whether its models are whole.
 import { constants } from "node:fs";
 import { access, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { about, type Check } from "../../../base/check.ts";
 import { asCourierError, systemCode } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
@@ -8,7 +9,7 @@ import { formatModelName } from "../../../base/model_name.ts";
 import { type Mount, mountAt, mountOf, readMounts } from "../../share/mount/table.ts";
 import { mirrorFailure } from "../failures.ts";
 import { absent, HeldFolder } from "../held_folder.ts";
-import { MANIFESTS, TEMPORARY } from "../layout.ts";
+import { BLOBS, MANIFESTS, TEMPORARY } from "../layout.ts";
 import { type Listed, type ListedModel, listMirror } from "../listing.ts";
 import type { Mirror, MirroredModel } from "../mirror.ts";
 
@@ -81,14 +82,19 @@ function missingMirror({ mirror, isRequired }: MirrorUnderExamination): Check {
 async function* examineWriting(mirror: Mirror): AsyncGenerator<Check> {
   const check = about("mirror_writable");
   const path = (await absent(stat(mirror.path))) === null ? mirror.share : mirror.path;
-  try {
-    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
-    yield check.ok(`${path} is writable`);
-  } catch (error) {
-    const hint = "Give this program's user the right to write there: models are fetched into it";
-    yield check.failed(`${path} cannot be written: ${systemCode(error) ?? "unknown"}`, hint);
-    return;
+  // Another user may have copied models there.
+  const below = [BLOBS, MANIFESTS, TEMPORARY].map((name) => join(mirror.path, name));
+  for (const folder of [path, ...below]) {
+    try {
+      const asked = access(`${folder}/.`, constants.R_OK | constants.W_OK | constants.X_OK);
+      await (folder === path ? asked : absent(asked));
+    } catch (error) {
+      const hint = "Give this program's user the right to write there: models are fetched into it";
+      yield check.failed(`${folder} cannot be written: ${systemCode(error) ?? "unknown"}`, hint);
+      return;
+    }
   }
+  yield check.ok(`${path} is writable`);
   const { bsize, blocks, bavail } = await statfs(path);
   if (blocks === 0) return;
   const message = `${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free for ${path}`;
