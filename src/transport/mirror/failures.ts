@@ -21,6 +21,8 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** @param action what could not be done: `read the mirror` */
 export function mirrorFailure(action: string, path: string, error: unknown): CourierError {
+  // Why the work ended, and not that closing its file failed too, as that of an unfinished file of another user.
+  if (error instanceof SuppressedError) return mirrorFailure(action, path, error.suppressed);
   const code = systemCode(error);
   if (error instanceof CourierError || code === undefined) return asCourierError(error);
   return new CourierError(CODES[code] ?? "unavailable", `Cannot ${action} in ${path}: ${code}`, {
