@@ -30,6 +30,7 @@ type DoctorSettings = Pick<
   | "allowedRegistries"
   | "insecureRegistries"
   | "mirror"
+  | "mirrorSource"
   | "requireSignatures"
 >;
 

@@ -10,7 +10,6 @@ import { AllowedRegistries } from "../program/registry/allowed_registries.ts";
 import { Registry } from "../program/registry/registry.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
-import { sharePath } from "../transport/address.ts";
 import { Mirror } from "../transport/mirror/mirror.ts";
 import { RegistrySource } from "../transport/mirror/registry_source.ts";
 import type { Transport } from "../transport.ts";
@@ -30,7 +29,7 @@ import type { PullLimits } from "./pulls/attempts.ts";
 import { MirrorSource } from "./pulls/fetches/mirror_source.ts";
 import { HostNames } from "./pulls/host_names.ts";
 import type { PullWindow } from "./pulls/limits/pull_windows.ts";
-import { type MirrorSettings, openMirror } from "./pulls/mirror/open_mirror.ts";
+import { filledShare, type MirrorSettings, openMirror } from "./pulls/mirror/open_mirror.ts";
 import { ShareTimeFile } from "./trust/share_time_file.ts";
 
 export interface AgentSettings {
@@ -170,17 +169,16 @@ function mirrorOf({ mirror, address }: AgentSettings, registry: Registry): Agent
 }
 
 function sourceOf(
-  { mirror: { folder }, mirrorSource, fetchRate: bytesPerSecond, address }: AgentSettings,
+  { mirror, mirrorSource, fetchRate: bytesPerSecond, address }: AgentSettings,
   registries: AllowedRegistries,
 ): AgentParts["mirrorSource"] {
   if (!mirrorSource) return null;
-  const share = folder ?? sharePath(address);
-  if (share !== null) {
-    const source = new RegistrySource({ registries });
-    return new MirrorSource({ mirror: new Mirror(share), source, bytesPerSecond, clock: systemClock });
-  }
-  throw new CourierError("invalid", `Cannot use --mirror-source with ${address}: the mirror is a folder of a share`, {
-    hint: "Name its folder with --mirror-folder, or omit --mirror-source",
+  const source = new RegistrySource({ registries });
+  return new MirrorSource({
+    mirror: new Mirror(filledShare(mirror, address)),
+    source,
+    bytesPerSecond,
+    clock: systemClock,
   });
 }
 

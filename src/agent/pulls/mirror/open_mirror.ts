@@ -53,6 +53,16 @@ export function openMirror(
   );
 }
 
+/** The folder that has the mirror which this box fetches into. @throws CourierError `invalid` on a transport without folders */
+export function filledShare({ folder }: Pick<MirrorSettings, "folder">, address: string): string {
+  const share = folder ?? sharePath(address);
+  if (share !== null) return share;
+  throw wrong(
+    `Cannot use --mirror-source with ${address}: the mirror is a folder of a share`,
+    "Name its folder with --mirror-folder, or omit --mirror-source",
+  );
+}
+
 function remote(url: string, tokenFile: string | undefined, ca: string | undefined, clock: Clock): FoundMirror {
   if (tokenFile === undefined)
     throw wrong("--mirror-url needs --mirror-token-file", "On the server: gpu-server token add NAME --role mirror");
