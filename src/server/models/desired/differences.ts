@@ -38,7 +38,7 @@ export function differencesOf(
   wanted: ReadonlyMap<string, DesiredModel>,
   deps: DifferencesDeps,
 ): readonly Difference[] {
-  const changes = steps.flatMap((step) => changeOf(view, step, deps) ?? []);
+  const changes = steps.flatMap((step) => changeOf(view, step, wanted, deps) ?? []);
   const fetched = changes.filter(({ action }) => action !== "delete");
   const active = activeJobs(view);
   let room = PULLS_AT_ONCE - fetched.filter(({ model }) => active.has(model.toLowerCase())).length;
@@ -59,13 +59,15 @@ export function differencesOf(
 
 type Change = Pick<Difference, "agent" | "model" | "action">;
 
-/** The registry may have replaced a model that is as the file says. */
+/** The registry may have replaced a model that is as the file says. One with a digest in the file stays as it is. */
 function changeOf(
   { agent, state }: AgentView,
   { action, model }: Step,
+  wanted: ReadonlyMap<string, DesiredModel>,
   { answers }: DifferencesDeps,
 ): Change | undefined {
   if (action !== "unchanged") return { agent, model, action };
+  if ((wanted.get(model.toLowerCase())?.digest ?? null) !== null) return undefined;
   const installed = state?.models?.find(({ name }) => name === model);
   const isOutdated = installed !== undefined && answers.isOutdated(installed, state?.clock_offset_ms ?? 0);
   return isOutdated ? { agent, model, action: "update" } : undefined;

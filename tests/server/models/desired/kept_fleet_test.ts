@@ -1,6 +1,6 @@
 // src/server/models/desired: the fleet follows its file, in simulated time.
 import { describe, expect, test } from "bun:test";
-import { answerAsAgent } from "#tests/support/sites/scripted_agent.ts";
+import { answerAsAgent, modelOf } from "#tests/support/sites/scripted_agent.ts";
 import { endPull, FleetSite, fileOf } from "./fleet_site.ts";
 
 /** The file is steady, compared, and what it asks for is sent. */
@@ -196,6 +196,18 @@ describe("updates", () => {
     site.registry.set("phi4:latest", "b".repeat(64));
     await site.pass(11 * MINUTE_MS);
     expect(site.commands).toEqual(["gpu-1 pull_model phi4:latest"]);
+  });
+
+  test("leaves a model that has the file's digest, and deletes beside it, when its registry has a newer one", async () => {
+    await using site = new FleetSite();
+    const pinned = modelOf("phi4:latest", { digest: "b".repeat(64), modified_at: "2026-01-01T00:00:00Z" });
+    await site.box("gpu-1", { models: [pinned, "old:1b"] });
+    site.registry.set("phi4:latest", "c".repeat(64));
+    site.text = `${PINNED}prune: true\n`;
+    const { kept } = await site.server({ prune: true });
+    await site.pass(3 * MINUTE_MS);
+    expect(kept.document().drift).toEqual([]);
+    expect(site.commands).toEqual(["gpu-1 delete_model old:1b"]);
   });
 
   test("has a box ask for a registry that gpu-server does not reach", async () => {
