@@ -3,11 +3,13 @@ import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Registry } from "#sim/registry/registry.ts";
 import { silentLog } from "#src/base/log.ts";
+import { parseModelName } from "#src/base/model_name.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
 import { FetchStore } from "#src/server/models/mirror/fetch_store.ts";
 import { Fetches } from "#src/server/models/mirror/fetches.ts";
 import { RatedSource } from "#src/server/models/mirror/rated_source.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
+import { removeModel } from "#src/transport/mirror/upkeep.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
 import { failure } from "#tests/support/failure.ts";
 import { MirrorShare } from "#tests/support/sites/mirror_share.ts";
@@ -174,6 +176,20 @@ describe("run()", () => {
     registry.break("m", null);
     await ended(fetches, id);
     expect(fetches.find(id)).toMatchObject({ state: "succeeded", error: null });
+  });
+
+  test("fetches again what was removed with another model meanwhile", async () => {
+    const fetches = started();
+    const small = registry.offer("small", { layers: [MB], content: "shared" });
+    const large = registry.offer("large", { layers: [MB, 2 * MB], content: "shared", bytesPerSecond: SLOW });
+    await ended(fetches, fetches.add(asked(small)).id);
+    const { id } = fetches.add(asked(large));
+    await until(() => fetches.find(id).completed_bytes > MB + 100_000);
+    await removeModel(site.mirror, parseModelName(small));
+    registry.setSpeed("large", Infinity);
+    await ended(fetches, id);
+    expect(fetches.find(id)).toMatchObject({ state: "succeeded", error: null });
+    expect(registry.served("large").bytes).toBe(3 * MB);
   });
 
   test("ends with the reason when it does not get anywhere", async () => {
