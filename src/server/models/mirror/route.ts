@@ -209,6 +209,8 @@ function listedFetches(services: Services): readonly FetchDocument[] {
   return [...own, ...others].toSorted((a, b) => createdMs(b) - createdMs(a));
 }
 
+/** An agent chooses the ids in its state: it must not take over a fetch of gpu-server. */
 function fetchOfAgent(services: Services, id: string): FetchDocument | undefined {
+  if (services.mirror?.hasFetch(id) === true) return undefined;
   return agentsFetches(services).find((fetch) => fetch.id === id);
 }

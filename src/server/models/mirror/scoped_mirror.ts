@@ -6,7 +6,7 @@ import type { ServerMirror } from "./server_mirror.ts";
 
 export type FleetMirror = Pick<
   ServerMirror,
-  "folder" | "list" | "fetchDocuments" | "fetchDocument" | "add" | "cancel" | "remove" | "collect"
+  "folder" | "list" | "fetchDocuments" | "hasFetch" | "fetchDocument" | "add" | "cancel" | "remove" | "collect"
 >;
 
 /** @param agents all that the caller sees */
@@ -29,6 +29,7 @@ export function scopedMirror(mirror: FleetMirror, agents: ReadonlySet<string>): 
       }
     },
     fetchDocuments: () => mirror.fetchDocuments().map(shown),
+    hasFetch: (id) => mirror.hasFetch(id),
     fetchDocument: (id) => shown(mirror.fetchDocument(id)),
     add: refuse,
     cancel: async () => refuse(),

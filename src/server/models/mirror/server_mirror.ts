@@ -13,7 +13,7 @@ import type { Fetches, FetchRequest } from "./fetches.ts";
 export interface ServerMirrorDeps {
   readonly mirror: Mirror;
   readonly fetches: Fetches;
-  readonly store: Pick<FetchStore, "pulls">;
+  readonly store: Pick<FetchStore, "find" | "pulls">;
   readonly clock: Clock;
 }
 
@@ -69,6 +69,10 @@ export class ServerMirror {
 
   fetchDocuments(): readonly FetchDocument[] {
     return this.fetches.list().map((fetch) => this.#document(fetch));
+  }
+
+  hasFetch(id: string): boolean {
+    return this.#deps.store.find(id) !== undefined;
   }
 
   /** With the pulls that follow it. @throws CourierError `not_found` */

@@ -182,6 +182,17 @@ describe("/v1/mirror/fetches, of agents", () => {
     expect(agent.commands[1]?.arguments).toEqual({ job_id: FETCH.id });
   });
 
+  test("do not hide one of gpu-server's with the same id", async () => {
+    const model = registry.offer("m", { layers: [MB], bytesPerSecond: 100_000 });
+    const { id } = (await server.call("POST", "/v1/mirror/fetches", { body: { model } })).body;
+    const agent = await box("gpu-1");
+    await agent.publish({ fetches: [{ ...FETCH, id }] });
+    await until(async () => (await server.call("GET", "/v1/mirror/fetches")).body.fetches.length === 2);
+    expect((await server.call("GET", `/v1/mirror/fetches/${id}`)).body).toMatchObject({ agent: null, model });
+    expect((await server.call("DELETE", `/v1/mirror/fetches/${id}`)).body).toMatchObject({ state: "cancelled", model });
+    expect(agent.commands).toEqual([]);
+  });
+
   test("fail as the agent says", async () => {
     const agent = await box("gpu-1");
     agent.answer = () => ({ success: false, error: "This box is no source", code: "forbidden" });
