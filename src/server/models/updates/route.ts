@@ -43,9 +43,8 @@ export function addUpdateRoutes(app: OpenAPIHono<Env>, servicesOf: ServicesOf): 
     const { agent, name } = context.req.valid("query");
     const services = servicesOf(context);
     const found = await readModels(services, { agent, signal: context.req.raw.signal });
-    const { signal } = context.req.raw;
-    const askAgent: AskAgent = async (of, model, { timeoutMs }) =>
-      await services.courier.publishedModel(of, model, { timeoutMs, signal });
+    // Without the signal of this request: its answers are kept for everybody, also when the caller goes away.
+    const askAgent: AskAgent = async (of, model, options) => await services.courier.publishedModel(of, model, options);
     return context.json(await readUpdates(services.publishedModels, found, name, askAgent), 200);
   });
 }
