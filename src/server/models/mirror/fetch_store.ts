@@ -49,6 +49,7 @@ const TABLES = `
 /** Ended ones: repeated requests cannot fill the disk. */
 const KEPT = 200;
 const IS_ACTIVE = "state IN ('queued', 'running')";
+const HAS_UNSENT = "id IN (SELECT fetch FROM mirror_pulls WHERE job IS NULL)";
 
 export class FetchStore {
   readonly #database: Database;
@@ -58,7 +59,7 @@ export class FetchStore {
     database.run(TABLES);
   }
 
-  /** Removes the oldest ended ones that are too many. */
+  /** Removes the oldest ended ones that are too many, but none whose pulls still have to be sent. */
   add({
     id,
     model,
@@ -75,7 +76,7 @@ export class FetchStore {
       this.#database
         .query(
           `DELETE FROM mirror_fetches WHERE NOT ${IS_ACTIVE} AND number NOT IN
-           (SELECT number FROM mirror_fetches WHERE NOT ${IS_ACTIVE} ORDER BY number DESC LIMIT ?)`,
+           (SELECT number FROM mirror_fetches WHERE NOT ${IS_ACTIVE} ORDER BY number DESC LIMIT ?) AND NOT ${HAS_UNSENT}`,
         )
         .run(KEPT);
       this.#database.run("DELETE FROM mirror_pulls WHERE fetch NOT IN (SELECT id FROM mirror_fetches)");
@@ -150,9 +151,7 @@ export class FetchStore {
   /** Ended ones whose pulls are not all sent. */
   unsent(): readonly FetchRecord[] {
     return this.#database
-      .query<FetchRecord, []>(
-        `SELECT * FROM mirror_fetches WHERE NOT ${IS_ACTIVE} AND id IN (SELECT fetch FROM mirror_pulls WHERE job IS NULL)`,
-      )
+      .query<FetchRecord, []>(`SELECT * FROM mirror_fetches WHERE NOT ${IS_ACTIVE} AND ${HAS_UNSENT}`)
       .all();
   }
 }

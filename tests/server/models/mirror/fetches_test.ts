@@ -137,6 +137,15 @@ describe("add()", () => {
       await fetches.cancel(fetches.add(asked(`${registry.host}/library/m${index}:latest`)).id);
     expect(fetches.list().length).toBe(201);
   });
+
+  test("keeps one whose pulls are not sent, however many have ended since", async () => {
+    const fetches = openFetches();
+    const pulls = [{ agent: "gpu-1", force: 0, now: 0, requested_by: null } as const];
+    const { id } = await fetches.cancel(fetches.add({ ...asked(`${registry.host}/library/first:latest`), pulls }).id);
+    for (let index = 0; index < 203; index++)
+      await fetches.cancel(fetches.add(asked(`${registry.host}/library/m${index}:latest`)).id);
+    expect(fetches.find(id)).toMatchObject({ state: "cancelled" });
+  });
 });
 
 describe("run()", () => {
