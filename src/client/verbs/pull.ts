@@ -40,6 +40,7 @@ export function addPullVerb(program: Program, run: Run): void {
     .option("--force", "pull even if the agent says the model does not fit")
     .option("--now", "pull outside the hours of --pull-window too, also what waits for them already")
     .option("--mirror", "fetch the models into the mirror once, and pull them from there: on every agent, one download")
+    .addOption(registryFlags.allowRegistry("with --mirror: as for gpuctl mirror add; repeatable (default: *)"))
     .addOption(registryFlags.insecureRegistry())
     .addOption(YES)
     .addOption(DRY_RUN)
@@ -53,10 +54,20 @@ export function addPullVerb(program: Program, run: Run): void {
         "pull phi4 --now",
       ),
     )
-    .action(
-      async (models, choices) =>
-        await run(async (session) => await pullModels(session, models, choices, () => openMirror(program))),
-    );
+    .action(async (models, choices, verb) => {
+      const typed = (["allowRegistry", "insecureRegistry"] as const).some(
+        (name) => verb.getOptionValueSource(name) === "cli",
+      );
+      if (typed && choices.mirror !== true) throw onlyForMirror();
+      await run(async (session) => await pullModels(session, models, choices, () => openMirror(program)));
+    });
+}
+
+/** Without the mirror each agent asks the registry, by its own settings. */
+function onlyForMirror(): CourierError {
+  return new CourierError("invalid", "--allow-registry and --insecure-registry are for --mirror", {
+    hint: "Add --mirror, or set them on the box, where gpu-agent has the same flags",
+  });
 }
 
 async function pullModels(
@@ -80,9 +91,13 @@ async function pullMirrored(
   mirror: () => Mirror,
 ): Promise<number> {
   if (choices.maxWait !== undefined) {
-    throw new CourierError("invalid", "--max-wait and --mirror exclude each other: a fetch is no pull yet", {
-      hint: "gpuctl pull MODEL --mirror --detach, and then gpuctl wait MODEL --max-wait SECONDS",
-    });
+    throw new CourierError(
+      "invalid",
+      "--max-wait limits a pull, and --mirror fetches the model first: use one of them",
+      {
+        hint: "gpuctl mirror add MODEL, and then gpuctl pull MODEL --max-wait SECONDS",
+      },
+    );
   }
   const onServer = session.courier.mirror;
   if (choices.detach === true && onServer !== null) return await leaveToServer(session, onServer, pulls, choices);

@@ -3,11 +3,9 @@ import { flag, parse } from "../flags.ts";
 import { DEFAULT_REGISTRIES, parseAllowedRegistry, parseInsecureRegistry } from "./registry_host.ts";
 
 export const registryFlags = {
-  allowRegistry: () =>
-    flag(
-      "--allow-registry <host>",
-      `a registry that may be asked about models, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
-    ).argParser(parse.list(parseAllowedRegistry)),
+  allowRegistry: (
+    description = `a registry that may be asked about models, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
+  ) => flag("--allow-registry <host>", description).argParser(parse.list(parseAllowedRegistry)),
   insecureRegistry: () =>
     flag("--insecure-registry <host:port>", "a registry without TLS that may be asked too; repeatable").argParser(
       parse.list(parseInsecureRegistry),

@@ -54,6 +54,33 @@ describe("gpuctl mirror", () => {
     }
   });
 
+  test("names the model that could not be fetched, also where the registry's answer does not", async () => {
+    const registry = await Registry.start();
+    const [here, none] = [registry.offer("m", { layers: [1000] }), `${registry.host}/library/other:latest`];
+    await registry.stop();
+    const { status, stderr } = await gpuctl("add", here, none, "--insecure-registry", registry.host);
+    expect(status).toBe(69);
+    for (const model of [here, none]) expect(stderr).toContain(`Cannot fetch ${model} into the mirror: `);
+  });
+
+  test("fetches only from the registries of --allow-registry, where it is given", async () => {
+    const registry = await Registry.start();
+    try {
+      const model = registry.offer("m", { layers: [1000] });
+      const insecure = ["--insecure-registry", registry.host];
+      const refused = await gpuctl("add", "phi4", "--allow-registry", "registry.example", ...insecure);
+      expect([refused.status, refused.stderr]).toEqual([
+        77,
+        expect.stringContaining("Add --allow-registry registry.ollama.ai"),
+      ]);
+      const added = await gpuctl("add", model, "--allow-registry", "registry.example", ...insecure);
+      expect(added).toMatchObject({ status: 0, stdout: expect.stringContaining("fetched") });
+      expect((await gpuctl("add", model, "--insecure-registry", "")).status).toBe(64);
+    } finally {
+      await registry.stop();
+    }
+  });
+
   test("signs a model with the key of this user, and removes the signature with the model", async () => {
     site.mirrored("registry.ollama.ai/library/phi4/latest", ["config"]);
     const keyFile = join(site.root, "signing.key");
@@ -79,7 +106,8 @@ describe("gpuctl mirror", () => {
     expect(await gpuctl("fetches")).toMatchObject({ status: 0, stderr: expect.stringContaining("No fetches") });
     expect((await gpuctl("cancel", "1")).status).toBe(66);
     expect((await gpuctl("add", "phi4", "--detach")).stderr).toContain("--detach has no meaning here");
-    expect((await gpuctl("add", "phi4", "--agent", "gpu-1,gpu-2")).stderr).toContain("A fetch has one agent");
+    for (const agents of ["gpu-1,gpu-2", "gpu-*"])
+      expect((await gpuctl("add", "phi4", "--agent", agents)).stderr).toContain("A fetch has one agent");
     const rated = ["mirror", "add", "phi4", "--fetch-rate", "1MB/s", "--server", "http://127.0.0.1:1"];
     expect((await client.run(rated)).stderr).toContain("have the same flag");
   });

@@ -85,10 +85,11 @@ describe.each([...WAYS])("pull --mirror over the %s", (way) => {
     expect(share.mirror.find(model)).resolves.not.toBeNull();
   });
 
-  test("refuses --max-wait, which counts pulls alone", async () => {
+  test("refuses --max-wait, which counts pulls alone, and says what to do", async () => {
     await box("gpu-1");
     const ran = await gpuctl(way, ["pull", "phi4", "--mirror", "--max-wait", "5"]);
-    expect([ran.status, ran.stderr]).toEqual([64, expect.stringContaining("--max-wait and --mirror exclude")]);
+    expect([ran.status, ran.stderr]).toEqual([64, expect.stringContaining("--mirror fetches the model first")]);
+    expect(ran.stderr).toContain("gpuctl mirror add MODEL, and then gpuctl pull MODEL --max-wait SECONDS");
   });
 
   test("shows once why a model cannot be fetched, and pulls the others", async () => {
@@ -100,6 +101,16 @@ describe.each([...WAYS])("pull --mirror over the %s", (way) => {
     expect(agents.map(pullsOf)).toEqual([[good], [good]]);
   });
 });
+
+test.each(["--allow-registry", "--insecure-registry"])(
+  "pull refuses %s without --mirror, where it has no effect",
+  async (flag) => {
+    const agent = await box("gpu-1");
+    const ran = await gpuctl("share", ["pull", "phi4", flag, registry.host]);
+    expect([ran.status, ran.stderr]).toEqual([64, expect.stringContaining("Add --mirror")]);
+    expect(pullsOf(agent)).toEqual([]);
+  },
+);
 
 describe.each([...WAYS])("fetches of agents over the %s", (way) => {
   const FETCH = {

@@ -1,7 +1,9 @@
 // Fetches a model into the mirror from this machine.
+import { CourierError } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { parseModelName } from "../../../base/model_name.ts";
 import { AllowedRegistries } from "../../../program/registry/allowed_registries.ts";
+import type { RegistryChoices } from "../../../program/registry/flags.ts";
 import { ANY_REGISTRY } from "../../../program/registry/registry_host.ts";
 import { type Fetched, fetchModel } from "../../../transport/mirror/fetching.ts";
 import type { Mirror } from "../../../transport/mirror/mirror.ts";
@@ -9,15 +11,17 @@ import { RegistrySource } from "../../../transport/mirror/registry_source.ts";
 import type { ClientIo } from "../../io.ts";
 import type { Printer } from "../../output/printer.ts";
 
-export interface FetchChoices {
+export interface FetchChoices extends RegistryChoices {
   readonly fetchRate?: number | undefined;
-  readonly insecureRegistry?: readonly string[] | undefined;
 }
 
 /** Hours may pass until a model is there. */
 export const SHOWN_EVERY_MS = 10_000;
 
-/** @throws CourierError as `fetchModel()` */
+/**
+ * From the registry that the model's name has: it was typed. `--allow-registry` limits that.
+ * @throws CourierError as `fetchModel()`
+ */
 export async function fetchHere(
   { mirror, io, printer }: { readonly mirror: Mirror; readonly io: ClientIo; readonly printer: Printer },
   model: string,
@@ -30,9 +34,28 @@ export async function fetchHere(
     shownAtMs = clock.monotonic();
     printer.note(`${model}: ${formatBytes(completedBytes)} of ${formatBytes(totalBytes)}`);
   };
-  const insecure = choices.insecureRegistry ?? [];
-  const registries = new AllowedRegistries({ agent: "this machine", allowed: [ANY_REGISTRY], insecure });
+  const { allowRegistry: allowed = [ANY_REGISTRY], insecureRegistry: insecure = [] } = choices;
+  const registries = new AllowedRegistries({ agent: "this machine", allowed, insecure });
+  if (!registries.allows(model)) throw notAllowed(parseModelName(model).host, allowed);
   const source = new RegistrySource({ registries });
   const bytesPerSecond = choices.fetchRate ?? null;
   return await fetchModel(parseModelName(model), { mirror, source, clock, signal, bytesPerSecond, onProgress });
+}
+
+/** As `error`, with the model that its message may not name. */
+export function cannotFetch(model: string, error: CourierError): CourierError {
+  const { code, message, hint, saidBy } = error;
+  // Some begin so themselves: "Cannot fetch phi4:latest: 9.1 GB needed …".
+  const text = message.startsWith("Cannot ") ? message : `Cannot fetch ${model} into the mirror: ${message}`;
+  return new CourierError(code, text, { hint, saidBy, cause: error });
+}
+
+function notAllowed(host: string, allowed: readonly string[]): CourierError {
+  return new CourierError(
+    "forbidden",
+    `${host} is not among the registries of --allow-registry: ${allowed.join(", ")}`,
+    {
+      hint: `Add --allow-registry ${host}`,
+    },
+  );
 }

@@ -3,14 +3,14 @@ import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { normalModelName } from "../../../base/model_name.ts";
 import { ExitStatus } from "../../../program/exit.ts";
-import { type FetchChoices, fetchHere } from "../../pulls/mirror/local_fetch.ts";
+import { cannotFetch, type FetchChoices, fetchHere } from "../../pulls/mirror/local_fetch.ts";
 import type { MirrorVerb } from "./verb.ts";
 
 /** One after the other: each has its own result, and the exit status is that of the first that failed. */
 export async function addToMirror(verb: MirrorVerb, models: readonly string[], choices: FetchChoices): Promise<void> {
   const { printer } = verb;
   let status = 0;
-  for (const model of models.map(normalModelName)) {
+  for (const model of new Set(models.map(normalModelName))) {
     try {
       const { totalBytes, receivedBytes } = await fetchHere(verb, model, choices);
       if (printer.json)
@@ -20,10 +20,11 @@ export async function addToMirror(verb: MirrorVerb, models: readonly string[], c
           receivedBytes === 0 ? `${model} is in the mirror` : `${model}: fetched ${formatBytes(receivedBytes)}`,
         );
     } catch (error) {
-      const { code, message } = asCourierError(error);
+      const failure = asCourierError(error);
+      const { code, message } = failure;
       if (code === "cancelled" || code === "exhausted") throw error;
       if (printer.json) printer.documentLine({ model, bytes: null, size: null, code, error: message });
-      else printer.error(error);
+      else printer.error(cannotFetch(model, failure));
       status ||= ERROR_CODES[code].exit;
     }
   }

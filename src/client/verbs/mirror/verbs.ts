@@ -1,7 +1,9 @@
 // The verbs under mirror: models on the share, which the boxes pull instead of downloading each of them.
 import { type Command, Option } from "@commander-js/extra-typings";
 import { CourierError } from "../../../base/errors.ts";
+import { isPattern } from "../../../base/glob.ts";
 import { parse } from "../../../program/flags.ts";
+import { registryFlags } from "../../../program/registry/flags.ts";
 import { examples, type Program } from "../../base_command.ts";
 import type { ClientIo } from "../../io.ts";
 import type { Printer } from "../../output/printer.ts";
@@ -18,8 +20,13 @@ import { verifyMirror } from "./verifying.ts";
 
 const ABOUT =
   "Keep models on the share, in gpu_models: a model is brought there once, and every box pulls it from there.\n\n" +
-  "Boxes use the mirror as their --mirror says. On a share, these verbs work on its folder; with --server, they ask the\n" +
-  "gpu-server, which needs --mirror. import, sign and verify need the share.";
+  "Boxes use the mirror as their --mirror says. On a share, these verbs work on its folder; with --server they ask gpu-server, " +
+  "which needs --mirror. import, sign and verify need the share.";
+
+const REGISTRY_FLAGS = [
+  ["allowRegistry", "--allow-registry"],
+  ["insecureRegistry", "--insecure-registry"],
+] as const;
 
 interface Parts {
   readonly io: ClientIo;
@@ -137,21 +144,22 @@ function addAdd(mirror: Command, { run, isOnServer, namedAgent, open }: Ways): v
     .description(
       "Fetch models from their registries into the mirror: from this machine, with --server from that of gpu-server, or with --agent " +
         "from a box whose agent has --mirror-source. " +
-        "Every blob is verified; what a stop or a failure has interrupted goes on where it was.",
+        "Every blob is verified. A fetch that was stopped or failed continues where it was.",
     )
     .argument("<model...>", "models to fetch")
     .addOption(new Option("--fetch-rate <rate>", "fetch no faster than this, such as 50MB/s").argParser(parse.rate))
     .addOption(
-      new Option("--insecure-registry <host:port>", "a registry without TLS; repeatable").argParser(
-        parse.list(parse.text),
+      registryFlags.allowRegistry(
+        "a registry to fetch from, also a host inside the network that it keeps its blobs on, or * for any; repeatable (default: *)",
       ),
     )
+    .addOption(registryFlags.insecureRegistry())
     .option("-d, --detach", "with --server or --agent: print the fetches, and end")
     .addHelpText(
       "after",
       examples("mirror add phi4 qwen3:8b", "mirror add phi4 --fetch-rate 50MB/s", "mirror add phi4 --agent gpu-1"),
     )
-    .action(async (models, { detach = false, ...choices }) => {
+    .action(async (models, { detach = false, ...choices }, verb) => {
       const agent = namedAgent();
       if (agent === undefined && !isOnServer()) {
         if (detach) throw elsewhere("--detach", "gpuctl itself fetches: with --server or --agent, somebody else does");
@@ -159,7 +167,8 @@ function addAdd(mirror: Command, { run, isOnServer, namedAgent, open }: Ways): v
       }
       const hint = "gpu-server and gpu-agent have the same flag, on their machines";
       if (choices.fetchRate !== undefined) throw elsewhere("--fetch-rate", hint);
-      if (choices.insecureRegistry !== undefined) throw elsewhere("--insecure-registry", hint);
+      for (const [name, long] of REGISTRY_FLAGS)
+        if (verb.getOptionValueSource(name) === "cli") throw elsewhere(long, hint);
       await run(connected(async (session) => await addByOther(session, models, { agent, detach })));
     });
 }
@@ -169,7 +178,7 @@ function typedAgent(program: Program): string | undefined {
   const source = (name: "agent" | "all") => program.getOptionValueSource(name);
   if (source("agent") !== "cli" && source("all") !== "cli") return undefined;
   const [agent, ...others] = program.opts().agent ?? [];
-  if (agent !== undefined && others.length === 0 && source("all") !== "cli") return agent;
+  if (agent !== undefined && others.length === 0 && source("all") !== "cli" && !isPattern(agent)) return agent;
   throw new CourierError("invalid", "A fetch has one agent", { hint: "--agent NAME" });
 }
 
