@@ -143,6 +143,35 @@ describe.each([...WAYS])("fetches of agents over the %s", (way) => {
   });
 });
 
+describe.each([...WAYS])("fetches of agents over the %s, on 80 columns", (way) => {
+  test("mirror fetches keeps the whole id, which cancel needs", async () => {
+    const agent = await site.agent("gpu-12-rack-4-of-the-east-wing");
+    const fetch = {
+      id: "019ac8d2-3f5e-7c11-9a40-2b7f6d1e8c05",
+      model: "hf.co/some-organization/A-Very-Long-Model-Name-GGUF:Q4_K_M",
+      state: "running",
+      completed_bytes: 12_000_000,
+      total_bytes: 24_000_000,
+      bytes_per_second: 1_000_000,
+    } as const;
+    await site.publish(agent, { fetches: [fetch] });
+    const argv = ["mirror", "fetches", ...at(way)];
+    const { stdout } = await site.run(way, argv, { terminal: true, columns: 80 });
+    expect(stdout).toContain(`${fetch.id}  `);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+});
+
+test("mirror list fits 80 columns", async () => {
+  share.mirrored("hf.co/some-organization/A-Very-Long-Model-Name-For-A-Test-GGUF/Q4_K_M", ["config", "weights"]);
+  for (const way of WAYS) {
+    const argv = ["mirror", "list", ...at(way)];
+    const { stdout } = await site.run(way, argv, { terminal: true, columns: 80 });
+    expect(stdout).toContain("complete");
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  }
+});
+
 describe("through gpu-server", () => {
   test("add fetches there, fetches shows it, rm and gc remove", async () => {
     const model = registry.offer("m", { layers: [2 * MB] });
@@ -165,6 +194,19 @@ describe("through gpu-server", () => {
     expect([status, stderr]).toEqual([66, expect.stringContaining("Cannot fetch")]);
     const failed = await gpuctl("server", ["mirror", "add", `${registry.host}/library/none`, "--json"]);
     expect(JSON.parse(failed.stdout)).toMatchObject({ state: "failed", code: "not_found" });
+  });
+
+  test("one model that is refused keeps no other back", async () => {
+    const model = registry.offer("m", { layers: [1000] });
+    const agents = [await box("gpu-1")];
+    const models = ["elsewhere.example/a/b", model];
+    const added = await gpuctl("server", ["mirror", "add", ...models]);
+    expect(added.status).toBe(77);
+    expect(added.stderr).toContain("elsewhere.example");
+    expect(added.stdout).toMatch(/^127\S+ is in the mirror: 1\.\d kB\n$/);
+    const pulled = await gpuctl("server", ["pull", ...models, "--all", "--yes", "--mirror", "--detach"]);
+    expect([pulled.status, pulled.stdout]).toEqual([77, expect.stringContaining(model)]);
+    await until(() => agents.every((agent) => pullsOf(agent).length === 1));
   });
 
   test("--detach ends at once, and cancel ends the fetch", async () => {

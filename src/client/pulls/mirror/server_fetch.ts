@@ -1,10 +1,10 @@
 // Follows a fetch of gpu-server, or of an agent, to its end.
-import { asCourierError, CourierError } from "../../../base/errors.ts";
+import { asCourierError, CourierError, ERROR_CODES, type ErrorCode } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
 import type { FleetCourier } from "../../fleet_courier.ts";
 import type { Session } from "../../session.ts";
-import { SHOWN_EVERY_MS } from "./local_fetch.ts";
+import { cannotFetch, SHOWN_EVERY_MS } from "./local_fetch.ts";
 
 export type ServersMirror = NonNullable<FleetCourier["mirror"]>;
 
@@ -47,8 +47,36 @@ export function isEnded({ state }: FetchDocument): boolean {
 
 /** Why it did not succeed; an agent's reason is foreign text. */
 export function fetchFailure({ agent, model, state, code, error }: FetchDocument): CourierError {
-  const message = `Cannot fetch ${model} into the mirror: ${error ?? state}`;
-  return new CourierError(code ?? "internal", message, agent === null ? {} : { saidBy: agent });
+  const reason = new CourierError(code ?? "internal", error ?? state, agent === null ? {} : { saidBy: agent });
+  return cannotFetch(model, reason);
+}
+
+/** After these no other model would fare better. */
+const OF_ALL: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "unimplemented", "unauthenticated"];
+
+/**
+ * Each model has its own result: one that is refused keeps none of the others back, and does not hide that they were started.
+ * @returns the exit status of the first that was refused; 0: none was
+ * @throws CourierError when no model could be started; `cancelled`
+ */
+export async function startEach(
+  { printer }: Session,
+  models: readonly string[],
+  start: (model: string) => Promise<void>,
+): Promise<number> {
+  let status = 0;
+  for (const [index, model] of models.entries()) {
+    try {
+      await start(model);
+    } catch (error) {
+      const { code } = asCourierError(error);
+      if (code === "cancelled" || models.length === 1 || (index === 0 && OF_ALL.includes(code))) throw error;
+      printer.error(error);
+      status ||= ERROR_CODES[code].exit;
+      if (OF_ALL.includes(code)) break;
+    }
+  }
+  return status;
 }
 
 function fetchProgress({ model, state, completed_bytes, total_bytes, error }: FetchDocument): string {

@@ -5,11 +5,19 @@ import { rangesText } from "../../../base/order.ts";
 import { refusedJob } from "../../../documents/jobs.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
 import type { Mirror } from "../../../transport/mirror/mirror.ts";
+import { type Column, MODEL_NAME } from "../../output/table.ts";
 import type { Session } from "../../session.ts";
 import type { Pulled } from "../follow.ts";
 import { type AskedPull, type StartChoices, startPull } from "../start.ts";
-import { type FetchChoices, fetchHere } from "./local_fetch.ts";
-import { fetchFailure, followFetch, isEnded, type ServersMirror } from "./server_fetch.ts";
+import { cannotFetch, type FetchChoices, fetchHere } from "./local_fetch.ts";
+import { fetchFailure, followFetch, isEnded, type ServersMirror, startEach } from "./server_fetch.ts";
+
+const COLUMNS: readonly Column[] = [
+  { title: "FETCH" },
+  { title: "MODEL", ...MODEL_NAME },
+  { title: "STATE" },
+  { title: "AFTERWARDS", flexible: true },
+];
 
 export interface Mirrored {
   /** Those whose models are in the mirror now. */
@@ -32,7 +40,11 @@ export async function throughMirror(
   const { mirror: onServer } = session.courier;
   if (onServer !== null) return await fetchOnServer(session, onServer, pulls, choices);
   const mirror = open();
-  const fetch = async (model: string): Promise<void> => void (await fetchHere({ ...session, mirror }, model, choices));
+  const fetch = async (model: string): Promise<void> => {
+    await fetchHere({ ...session, mirror }, model, choices).catch((error: unknown) => {
+      throw cannotFetch(model, asCourierError(error));
+    });
+  };
   const { fetched, status } = await fetchEach(session, pulls, fetch);
   return { pulls: ofModels(pulls, fetched), start: async (pull) => await startPull(session, pull, choices), status };
 }
@@ -61,22 +73,24 @@ async function fetchOnServer(
 
 /** --detach: gpu-server fetches, and starts the pulls. @returns the exit status */
 export async function leaveToServer(
-  { printer }: Session,
+  session: Session,
   mirror: ServersMirror,
   pulls: readonly AskedPull[],
   choices: StartChoices,
 ): Promise<number> {
+  const { printer } = session;
   const rows: string[][] = [];
-  for (const model of new Set(pulls.map((pull) => pull.model))) {
+  const models = [...new Set(pulls.map((pull) => pull.model))];
+  const status = await startEach(session, models, async (model) => {
     const agents = ofModels(pulls, new Set([model])).map(({ agent }) => agent);
     const started = await mirror.pull(model, agents, choices);
     if (printer.json) printer.documentLine(started);
     rows.push([started.fetch?.id ?? "", model, started.fetch?.state ?? "", rangesText(agents)]);
-  }
-  if (printer.json) return 0;
-  printer.table([{ title: "FETCH" }, { title: "MODEL" }, { title: "STATE" }, { title: "AFTERWARDS" }], rows);
+  });
+  if (printer.json || rows.length === 0) return status;
+  printer.table(COLUMNS, rows);
   printer.note("gpu-server pulls them on the agents once they are in the mirror", "gpuctl mirror fetches, gpuctl jobs");
-  return 0;
+  return status;
 }
 
 async function fetchEach(

@@ -5,7 +5,7 @@ import { namesText } from "../../../base/order.ts";
 import { isListed } from "../../../courier/selection.ts";
 import type { DesiredDocument, DriftDocument } from "../../../documents/models/desired.ts";
 import type { Tone } from "../../../program/style.ts";
-import type { Column } from "../../output/table.ts";
+import { type Column, MODEL_NAME } from "../../output/table.ts";
 import type { Session } from "../../session.ts";
 
 const TONES: Readonly<Record<string, Tone>> = { pull: "good", update: "caution", delete: "bad" };
@@ -13,7 +13,7 @@ const TONES: Readonly<Record<string, Tone>> = { pull: "good", update: "caution",
 const COLUMNS: readonly Column[] = [
   { title: "AGENT" },
   { title: "DRIFT", tone: (cell) => TONES[cell] ?? null },
-  { title: "MODEL" },
+  { title: "MODEL", ...MODEL_NAME },
   { title: "SINCE", leaveOut: 1 },
   { title: "STATE", flexible: true },
 ];

@@ -6,10 +6,18 @@ import { type FleetModels, modelsInStates } from "../../../courier/models.ts";
 import { type MirrorDocument, mirrorDocument } from "../../../documents/models/mirror.ts";
 import { listMirror } from "../../../transport/mirror/listing.ts";
 import type { Mirror } from "../../../transport/mirror/mirror.ts";
+import { type Column, MODEL_NAME } from "../../output/table.ts";
 import { noteUnavailable } from "../../output/unavailable.ts";
 import type { Session } from "../../session.ts";
 
 type Model = MirrorDocument["models"][number];
+
+const COLUMNS: readonly Column[] = [
+  { title: "MODEL", ...MODEL_NAME, minimum: 24 },
+  { title: "SIZE", align: "right" },
+  { title: "STATE", flexible: true },
+  { title: "AGENTS", flexible: true },
+];
 
 /** @param open the mirror on the share; not called where gpu-server runs it */
 export async function printMirror(session: Session, open: () => Mirror): Promise<number> {
@@ -24,8 +32,7 @@ export async function printMirror(session: Session, open: () => Mirror): Promise
       "gpuctl mirror add MODEL fetches one, gpuctl mirror import DIR copies those of a models folder",
     );
   } else {
-    const columns = [{ title: "MODEL" }, { title: "SIZE" }, { title: "STATE" }, { title: "AGENTS", flexible: true }];
-    printer.table(columns, models.map(rowOf));
+    printer.table(COLUMNS, models.map(rowOf));
     printer.note(folder === null ? formatBytes(bytes) : `${formatBytes(bytes)} in ${folder}`);
     noteUnavailable(printer, unavailable);
   }

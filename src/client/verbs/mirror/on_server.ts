@@ -3,8 +3,24 @@ import { CourierError, ERROR_CODES } from "../../../base/errors.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { normalModelName } from "../../../base/model_name.ts";
 import type { FetchDocument } from "../../../documents/models/mirror.ts";
-import { fetcherOf, fetchFailure, followFetch, type ServersMirror } from "../../pulls/mirror/server_fetch.ts";
+import { type Column, MODEL_NAME } from "../../output/table.ts";
+import {
+  fetcherOf,
+  fetchFailure,
+  followFetch,
+  type ServersMirror,
+  startEach,
+} from "../../pulls/mirror/server_fetch.ts";
 import type { Session } from "../../session.ts";
+
+/** The id is never left out: mirror cancel needs it. */
+const COLUMNS: readonly Column[] = [
+  { title: "FETCH" },
+  { title: "MODEL", ...MODEL_NAME },
+  { title: "BY", leaveOut: 1 },
+  { title: "STATE" },
+  { title: "PROGRESS", flexible: true },
+];
 
 /**
  * All at once: gpu-server fetches two at a time, an agent one.
@@ -19,12 +35,13 @@ export async function addByOther(
   const { printer, courier } = session;
   const names = [...new Set(models.map(normalModelName))];
   const started: FetchDocument[] = [];
-  for (const model of names) started.push(await courier.fetches.start(model, agent));
+  let status = await startEach(session, names, async (model) => {
+    started.push(await courier.fetches.start(model, agent));
+  });
   if (detach) {
-    printFetches(session, started);
-    return 0;
+    if (started.length > 0) printFetches(session, started);
+    return status;
   }
-  let status = 0;
   for (const first of started) {
     const fetch = await followFetch(session, first);
     const { model, state, completed_bytes, code } = fetch;
@@ -80,8 +97,7 @@ function printFetches({ printer }: Session, fetches: readonly FetchDocument[]): 
     printer.note("No fetches", "gpuctl mirror add MODEL starts one");
   } else {
     const rows = fetches.map((fetch) => [fetch.id, fetch.model, fetcherOf(fetch), fetch.state, progressOf(fetch)]);
-    const columns = ["FETCH", "MODEL", "BY", "STATE"].map((title) => ({ title }));
-    printer.table([...columns, { title: "PROGRESS", flexible: true }], rows);
+    printer.table(COLUMNS, rows);
   }
 }
 
