@@ -85,7 +85,7 @@ describe.each([...WAYS])("pull --mirror over the %s", (way) => {
     expect(share.mirror.find(model)).resolves.not.toBeNull();
   });
 
-  test("refuses --max-wait, which counts pulls alone, and says what to do", async () => {
+  test("refuses --max-wait, which counts pulls alone, with what to do instead", async () => {
     await box("gpu-1");
     const ran = await gpuctl(way, ["pull", "phi4", "--mirror", "--max-wait", "5"]);
     expect([ran.status, ran.stderr]).toEqual([64, expect.stringContaining("--mirror fetches the model first")]);
