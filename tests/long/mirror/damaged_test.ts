@@ -1,34 +1,23 @@
 // Blobs that are damaged on the share: no box runs them, and the registry sends only those again.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { Registry } from "#sim/registry/registry.ts";
-import { ProcessSite } from "#tests/process/site/site.ts";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
 import { Box } from "./boxes.ts";
 
 const BYTES = 5_000_000;
 const OTHER_BYTES = 3_000_000;
 const LIMIT_MS = 120_000;
 
-let site: ProcessSite;
-let registry: Registry;
-beforeAll(async () => {
-  site = new ProcessSite();
-  registry = await Registry.start();
-});
-afterAll(async () => {
-  await site.close();
-  await registry.stop();
-});
-
 test(
   "a box refuses a damaged blob, and takes it once it was fetched again",
   async () => {
+    await using site = await RegistrySite.open();
+    const { registry, insecure } = site;
     const model = registry.offer("damaged", { layers: [BYTES, OTHER_BYTES] });
-    const insecure = ["--insecure-registry", registry.host];
     await using box = await Box.open(site, "gpu-1", ["--mirror", "only", ...insecure]);
     expect(await site.gpuctl("mirror", "add", model, ...insecure)).toMatchObject({ status: 0 });
-    damage(registry.digests("damaged")[0] ?? "");
+    damage(site.share, registry.digests("damaged")[0] ?? "");
 
     const refused = await site.gpuctl("pull", model, "--all", "--json");
     expect(refused.status).not.toBe(0);
@@ -47,8 +36,8 @@ test(
 );
 
 /** Other bytes in its middle, as a disk that fails leaves them: the size stays. */
-function damage(digest: string): void {
-  const file = openSync(join(site.share, "gpu_models", "blobs", digest.replace(":", "-")), "r+");
+function damage(share: string, digest: string): void {
+  const file = openSync(join(share, "gpu_models", "blobs", digest.replace(":", "-")), "r+");
   writeSync(file, "damaged", BYTES / 2);
   closeSync(file);
 }

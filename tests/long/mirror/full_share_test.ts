@@ -1,9 +1,10 @@
 // A share that fills up while a model is fetched: the fetch reports it, keeps what it has, and goes on when there is room.
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Registry } from "#sim/registry/registry.ts";
-import { ProcessSite, until } from "#tests/process/site/site.ts";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
+import { until } from "#tests/process/site/site.ts";
+import { unfinishedBytes } from "./unfinished.ts";
 
 const SHARE_BYTES = 14_000_000;
 const BYTES = 8_000_000;
@@ -14,35 +15,24 @@ const TWICE =
   '"$@"; echo "first: $?" >&2; ls gpu_models/.tmp >&2; rm filler; "$@"; echo "second: $?" >&2';
 
 test("a fetch into a share that fills up keeps what it has, and goes on from there when there is room", async () => {
-  const site = new ProcessSite();
-  const registry = await Registry.start();
-  try {
-    const model = registry.offer("m", { layers: [BYTES], bytesPerSecond: 2_000_000 });
-    const add = ["--share", site.share, "mirror", "add", model, "--insecure-registry", registry.host];
-    const inside = ["--map-root-user", "--mount", "sh", "-c", TWICE, "sh", String(SHARE_BYTES), site.share];
-    const both = site.start("/usr/bin/unshare", [...inside, process.execPath, CLIENT, ...add]);
-    const share = join("/proc", String(both.pid), "root", site.share);
-    await until(() => unfinishedBytes(share) > 0.3 * BYTES, "30 % are there");
-    fill(join(share, "filler"));
-    await both.exited();
-    expect(both.log).toContain("ENOSPC; what was fetched is kept for the next time");
-    expect(both.log).toContain("gpuctl mirror gc");
-    expect(both.log).toMatch(/first: 75\nsha256-[0-9a-f]+-partial\n/);
-    expect(both.log).toContain("second: 0");
-    const copies = registry.served("m").bytes / BYTES;
-    process.stdout.write(`a share that filled up on the way: ${copies.toFixed(3)} copies from the registry\n`);
-    expect(copies).toBeLessThanOrEqual(1.05);
-  } finally {
-    await site.close();
-    await registry.stop();
-  }
+  await using site = await RegistrySite.open();
+  const { registry, insecure } = site;
+  const model = registry.offer("m", { layers: [BYTES], bytesPerSecond: 2_000_000 });
+  const add = ["--share", site.share, "mirror", "add", model, ...insecure];
+  const inside = ["--map-root-user", "--mount", "sh", "-c", TWICE, "sh", String(SHARE_BYTES), site.share];
+  const both = site.start("/usr/bin/unshare", [...inside, process.execPath, CLIENT, ...add]);
+  const share = join("/proc", String(both.pid), "root", site.share);
+  await until(() => unfinishedBytes(share) > 0.3 * BYTES, "30 % are there");
+  fill(join(share, "filler"));
+  await both.exited();
+  expect(both.log).toContain("ENOSPC; what was fetched is kept for the next time");
+  expect(both.log).toContain("gpuctl mirror gc");
+  expect(both.log).toMatch(/first: 75\nsha256-[0-9a-f]+-partial\n/);
+  expect(both.log).toContain("second: 0");
+  const copies = registry.served("m").bytes / BYTES;
+  process.stdout.write(`a share that filled up on the way: ${copies.toFixed(3)} copies from the registry\n`);
+  expect(copies).toBeLessThanOrEqual(1.05);
 }, 120_000);
-
-function unfinishedBytes(share: string): number {
-  const folder = join(share, "gpu_models", ".tmp");
-  if (!existsSync(folder)) return 0;
-  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
-}
 
 /** Writes until no byte has room. */
 function fill(path: string): void {

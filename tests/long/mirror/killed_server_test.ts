@@ -1,29 +1,19 @@
 // gpu-server is killed with SIGKILL while it fetches for a pull on a box: the next one fetches only the rest, and starts the pull.
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Registry } from "#sim/registry/registry.ts";
-import { ProcessSite, until } from "#tests/process/site/site.ts";
+import { expect, test } from "bun:test";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
+import { until } from "#tests/process/site/site.ts";
 
 const BYTES = 20_000_000;
 const BYTES_PER_SECOND = 5_000_000;
 const LIMIT_MS = 120_000;
 
-let site: ProcessSite;
-let registry: Registry;
-beforeAll(async () => {
-  site = new ProcessSite();
-  registry = await Registry.start();
-});
-afterAll(async () => {
-  await site.close();
-  await registry.stop();
-});
-
 test(
   "a pull via the mirror outlives the gpu-server that was asked for it",
   async () => {
+    await using site = await RegistrySite.open();
+    const { registry, insecure } = site;
     const model = registry.offer("fetched", { layers: [BYTES, 11_000], bytesPerSecond: BYTES_PER_SECOND });
     const ollama = await site.ollama({ catalog: [{ name: model, layers: [1000] }] });
-    const insecure = ["--insecure-registry", registry.host];
     await site.agent("gpu-1", ollama.url, ["--mirror", "off", ...insecure]);
     const dying = await site.server(["--mirror", ...insecure]);
     await until(async () => (await dying.call("GET", "/v1/agents/gpu-1")).status === 200, "gpu-1 is seen");

@@ -1,29 +1,18 @@
 // A box that requires signatures, started as in production: it takes a copy of the mirror only once a key that it trusts has signed it.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Registry } from "#sim/registry/registry.ts";
-import { ProcessSite } from "#tests/process/site/site.ts";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
 import { Box } from "./boxes.ts";
 
 const LIMIT_MS = 120_000;
 
-let site: ProcessSite;
-let registry: Registry;
-beforeAll(async () => {
-  site = new ProcessSite();
-  registry = await Registry.start();
-});
-afterAll(async () => {
-  await site.close();
-  await registry.stop();
-});
-
 test(
   "a box with --require-signatures changing refuses a copy that nobody signed, and takes the signed one, until it is replaced",
   async () => {
+    await using site = await RegistrySite.open();
+    const { registry, insecure } = site;
     const model = registry.offer("m", { layers: [100_000] });
-    const insecure = ["--insecure-registry", registry.host];
     const trustedKeys = join(site.dir, "trusted_keys");
     writeFileSync(trustedKeys, (await site.gpuctl("key")).stdout);
     const signing = ["--trusted-keys", trustedKeys, "--require-signatures", "changing"];

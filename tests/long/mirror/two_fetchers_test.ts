@@ -1,37 +1,28 @@
 // gpu-server and an agent fetch one model at the same time, as two processes: the registry sends it once.
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Registry } from "#sim/registry/registry.ts";
-import { ProcessSite, until } from "#tests/process/site/site.ts";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
+import { until } from "#tests/process/site/site.ts";
 import { MirrorShare } from "#tests/support/sites/mirror_share.ts";
+import { unfinishedBytes } from "./unfinished.ts";
 
 const BYTES = 30_000_000;
 const LIMIT_MS = 120_000;
 
-let site: ProcessSite;
-let registry: Registry;
-beforeAll(async () => {
-  site = new ProcessSite();
-  registry = await Registry.start();
-});
-afterAll(async () => {
-  await site.close();
-  await registry.stop();
-});
-
 test(
   "of two fetchers at once each blob is fetched by one, and imports and gc take nothing away from them",
   async () => {
+    await using site = await RegistrySite.open();
+    const { registry, insecure } = site;
     const model = registry.offer("both", { layers: [BYTES, BYTES / 3, 1000], bytesPerSecond: 5_000_000 });
     const { url } = await site.ollama({});
-    const insecure = ["--insecure-registry", registry.host];
     await site.agent("gpu-3", url, ["--mirror-source", ...insecure]);
     const server = await site.server(["--mirror", ...insecure]);
     const asked = site.start("client.ts", ["--share", site.share, "mirror", "add", model, "--agent", "gpu-3"]);
     const fetched = await server.call("POST", "/v1/mirror/fetches", { model });
     expect(fetched.status).toBe(202);
-    await until(() => unfinishedBytes() > 0.2 * BYTES, "a part is in the mirror");
+    await until(() => unfinishedBytes(site.share) > 0.2 * BYTES, "a part is in the mirror");
 
     using other = new MirrorShare();
     other.model("registry.ollama.ai/library/phi4/latest", ["config", "weights"]);
@@ -54,10 +45,3 @@ test(
   },
   LIMIT_MS,
 );
-
-function unfinishedBytes(): number {
-  const folder = join(site.share, "gpu_models", ".tmp");
-  if (!existsSync(folder)) return 0;
-  const paths = readdirSync(folder).map((name) => join(folder, name));
-  return paths.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
-}

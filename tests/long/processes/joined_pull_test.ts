@@ -1,33 +1,24 @@
 // Ten clients ask for the same model at once, by an old file, over HTTP and with gpuctl: one job, one download, ten answers.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { Registry } from "#sim/registry/registry.ts";
 import { Job } from "#src/protocol.ts";
-import { ProcessSite, until } from "#tests/process/site/site.ts";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
+import { until } from "#tests/process/site/site.ts";
 
 const LAYERS = [20_000_000, 1_000];
 const SLOW = 200_000;
 const LIMIT_MS = 30_000;
 
-let site: ProcessSite;
-let registry: Registry;
-beforeAll(async () => {
-  site = new ProcessSite();
-  registry = await Registry.start();
-});
-afterAll(async () => {
-  await site.close();
-  await registry.stop();
-});
-
 test(
   "ten clients by three ways share one job and one download",
   async () => {
+    await using site = await RegistrySite.open();
+    const { registry, insecure } = site;
     const model = registry.offer("wanted", { layers: LAYERS, bytesPerSecond: SLOW });
     const modelsDir = join(site.dir, "models");
     // It reports no bytes on the way, so the agent never closes the connection to save them.
     const ollama = await site.ollama({ modelsDir, catalog: [], progressIntervalMs: LIMIT_MS });
-    const settings = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
+    const settings = ["--ollama-models", modelsDir, "--preflight", "on", ...insecure];
     await site.agent("gpu-1", ollama.url, settings);
     const server = await site.server();
 
