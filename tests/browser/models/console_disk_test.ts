@@ -70,6 +70,10 @@ function panel(page: Page) {
   return page.getByRole("region", { name: "Disk usage" });
 }
 
+async function focused(page: Page): Promise<unknown> {
+  return await page.evaluate("document.activeElement.tagName + ' ' + document.activeElement.textContent");
+}
+
 test("the disk of a box is shown with its models and what is left over, wide and narrow", async () => {
   for (const [name, look] of [
     ["disk", { viewport: { width: 1280, height: 1100 } }],
@@ -148,14 +152,20 @@ test("a cleanup shows first what it would remove, removes what is chosen, and th
 
 test("a model is loaded by its button, and its line follows without a reload", async () => {
   const page = await open("#/boxes/gpu-2");
-  await page.getByRole("button", { name: "Load phi4:latest" }).focus();
+  await page.getByRole("button", { name: "Load phi4:latest", exact: true }).focus();
   await page.keyboard.press("Enter");
   await page.getByText("phi4:latest is loaded on gpu-2").waitFor();
   await page.getByRole("button", { name: "Unload phi4:latest" }).waitFor();
   await page.getByText("In memory", { exact: true }).nth(1).waitFor();
   await pictured(page, "disk-loaded");
-  await page.getByRole("button", { name: "Unload phi4:latest" }).click();
-  await page.getByRole("button", { name: "Load phi4:latest" }).waitFor();
+  // The buttons are gone, and the keyboard goes on beside them.
+  expect(await focused(page)).toMatch(/^LI phi4:latest/);
+  await page.getByRole("button", { name: "Unload phi4:latest" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Load phi4:latest", exact: true }).waitFor();
+  expect(await focused(page)).toMatch(/^SECTION In memory/);
+  await page.keyboard.press("Tab");
+  expect(await focused(page)).toBe("BUTTON Load");
 });
 
 test("a box that cannot measure its disk is shown with the reason", async () => {
