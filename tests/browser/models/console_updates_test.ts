@@ -120,6 +120,25 @@ test("the dialog shows sizes and boxes in a narrow dark window too, and closes w
   expect(await ended()).toBe(true);
 });
 
+test("the dialog stays open while others pull what it shows, and does not come back when they stop", async () => {
+  const page = await open();
+  await page.getByRole("button", { name: "Update…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Update models" });
+  await dialog.getByText("At most 1.2 MB to fetch on 2 boxes.").waitFor();
+  for (const model of ["phi", "gemma"]) registry.break(model, { kind: "data", status: 500 });
+  const jobs: string[] = [];
+  for (const box of BOXES) for (const name of [names.phi, names.gemma]) jobs.push(await pull(server, name, box));
+  const newer = page.locator("h2", { hasText: "Newer versions" });
+  await newer.waitFor({ state: "detached" });
+  expect(await dialog.isVisible()).toBe(true);
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  for (const id of jobs) await server.call("POST", `/v1/jobs/${id}/cancel`);
+  await newer.waitFor();
+  expect(await dialog.count()).toBe(0);
+  for (const model of ["phi", "gemma"]) registry.break(model, null);
+});
+
 test("an update fetches the chosen models on the chosen boxes, and the mark is gone without a reload", async () => {
   const page = await open();
   await page.getByRole("button", { name: "Update…" }).click();

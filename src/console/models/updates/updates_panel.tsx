@@ -6,7 +6,7 @@ import { Panel } from "../../parts/panel.tsx";
 import { Foreign, plural } from "../../parts/text.tsx";
 import { useFleet, useMay } from "../../shell/use_fleet.ts";
 import type { FleetModel } from "../facts/model_facts.ts";
-import { mostBytes, outdatedOf } from "./newer.ts";
+import { mostBytes, type Outdated, outdatedOf } from "./newer.ts";
 import { UpdateDialog } from "./update_dialog.tsx";
 import type { Updates } from "./use_updates.ts";
 
@@ -18,12 +18,26 @@ interface UpdatesPanelProps {
 const MOST_NAMED = 4;
 
 /** Absent while everything is current. */
-export function UpdatesPanel({ models, updates: { compared } }: UpdatesPanelProps): JSX.Element | null {
+export function UpdatesPanel({ models, updates: { compared } }: UpdatesPanelProps): JSX.Element {
   const jobs = useFleet((fleet) => fleet.jobs);
-  const mayPull = useMay("pull_model");
   const [isOpen, setOpen] = useState(false);
   const outdated = outdatedOf(models, compared, jobs);
-  if (outdated.length === 0) return null;
+  return (
+    <>
+      {outdated.length > 0 && <NewerVersions outdated={outdated} open={() => setOpen(true)} />}
+      {/* Others may begin what it shows: it stays until its user closes it. */}
+      {isOpen && <UpdateDialog outdated={outdated} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+interface NewerVersionsProps {
+  readonly outdated: readonly Outdated[];
+  readonly open: () => void;
+}
+
+function NewerVersions({ outdated, open }: NewerVersionsProps): JSX.Element {
+  const mayPull = useMay("pull_model");
   const boxes = [...new Set(outdated.flatMap(({ agents }) => agents))];
   const bytes = boxes.reduce((sum, agent) => sum + mostBytes(outdated, agent), 0);
   const names = [...new Set(outdated.map(({ model }) => model.name))];
@@ -33,7 +47,7 @@ export function UpdatesPanel({ models, updates: { compared } }: UpdatesPanelProp
       title="Newer versions"
       aside={
         mayPull && (
-          <button type="button" class="button" onClick={() => setOpen(true)}>
+          <button type="button" class="button" onClick={open}>
             Update…
           </button>
         )
@@ -45,7 +59,6 @@ export function UpdatesPanel({ models, updates: { compared } }: UpdatesPanelProp
           {` on ${plural(boxes.length, "box", "boxes")}: at most ${formatBytes(bytes)} to fetch`}
         </span>
       </p>
-      {isOpen && <UpdateDialog outdated={outdated} onClose={() => setOpen(false)} />}
     </Panel>
   );
 }
