@@ -135,5 +135,6 @@ interface PullMirroredProps {
 
 function PullMirrored({ name, again, onClose }: PullMirroredProps): JSX.Element {
   const { models } = useModels();
-  return <PullDialog models={models} names={[name]} mirror={{ again, isChosen: true }} onClose={onClose} />;
+  const mirror = useMayOnAll("pull_model") ? { again, isChosen: true } : undefined;
+  return <PullDialog models={models} names={[name]} mirror={mirror} onClose={onClose} />;
 }

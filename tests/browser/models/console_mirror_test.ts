@@ -7,7 +7,7 @@ import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
 import { openBrowser, Watched } from "../site/browser.ts";
-import { signIn } from "../site/console_page.ts";
+import { signIn, signInWith } from "../site/console_page.ts";
 import { pictured } from "../site/pictures.ts";
 
 const BOXES = ["gpu-1", "gpu-2"];
@@ -31,7 +31,7 @@ beforeAll(async () => {
     const ollama = await site.ollama({ modelsDir, plainHttpRegistries: [registry.host] });
     await site.agent(box, ollama.url, ["--ollama-models", modelsDir, ...registries]);
   }
-  server = await site.server(["--mirror", ...registries], program);
+  server = await site.server(["--mirror", "--manage-tokens", ...registries], program);
   names = {
     phi: registry.offer("phi", { layers: [200_000, 1000] }),
     gemma: registry.offer("gemma", { layers: [300_000, 1000] }),
@@ -192,6 +192,17 @@ test("a viewer sees the mirror and has no control that changes it", async () => 
   const page = await open("#/mirror", "viewer");
   await entry(page, names.phi).waitFor();
   expect(await page.locator("main").getByRole("button").count()).toBe(0);
+});
+
+test("a user of some boxes pulls a model of the mirror without asking the server to fetch it", async () => {
+  const asked = await server.call("POST", "/v1/tokens", { name: "team", role: "gp", agents: ["gpu-1"] });
+  const page = await (await browser.newContext()).newPage();
+  await signInWith(page, `${server.url}/#/mirror`, String(asked.answer["token"]));
+  await page.getByRole("button", { name: `Pull ${names.phi}` }).click();
+  const dialog = page.getByRole("dialog", { name: `Pull ${names.phi}` });
+  expect(await dialog.getByRole("checkbox", { name: /^Through the mirror/ }).count()).toBe(0);
+  await dialog.getByRole("button", { name: "Pull on gpu-1" }).click();
+  await page.getByText(`Pulling ${names.phi} on gpu-1`).waitFor();
 });
 
 test("a model is removed after a question, and leftovers are reported", async () => {
