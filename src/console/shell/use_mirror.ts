@@ -22,33 +22,40 @@ export function isFetching({ state }: FetchDocument): boolean {
   return state === "queued" || state === "running";
 }
 
-/** Undefined until the server has answered. */
+/** From a server without a mirror, an older one, or one that does not show it to this user. */
+const WITHOUT: readonly CourierError["code"][] = ["unimplemented", "not_found", "forbidden"];
+
+/** Undefined until the server has answered: one that could not is asked again when somebody looks. */
 export function useHasMirror(): boolean | undefined {
-  const { document, failure } = useDocument<FetchesDocument>(
+  const { document, failure, again } = useDocument<FetchesDocument>(
     PATH,
     useFleet((fleet) => fleet.readings),
   );
+  const looks = useLooks();
+  const isWithout = failure !== undefined && WITHOUT.includes(failure.code);
+  const isUnknown = document === undefined && failure !== undefined && !isWithout;
+  useEffect(() => {
+    if (isUnknown) void again();
+  }, [looks]);
   if (document !== undefined) return true;
-  return failure === undefined ? undefined : false;
+  return isWithout ? false : undefined;
 }
 
-/** Read every second while something is fetched, and otherwise when somebody looks. @param hasMirror false: never */
+/** Read again a second after each answer while something is fetched, and otherwise when somebody looks. @param hasMirror false: never */
 export function useFetches(hasMirror: boolean): Fetches {
-  const [isMoving, setMoving] = useState(false);
-  const version = `${useFleet((fleet) => fleet.readings)} ${useLooks()} ${useTicks(isMoving)}`;
-  const { document, failure, again } = useDocument<FetchesDocument>(PATH, hasMirror ? version : undefined);
-  const fetches = document?.fetches ?? NONE;
-  const isAnyActive = fetches.some(isFetching);
-  useEffect(() => setMoving(isAnyActive), [isAnyActive]);
-  return { fetches, isRead: document !== undefined, failure, again };
-}
-
-function useTicks(isMoving: boolean): number {
-  const [ticks, setTicks] = useState(0);
+  const [steps, setSteps] = useState(0);
+  const version = `${useFleet((fleet) => fleet.readings)} ${useLooks()} ${steps}`;
+  const { document: read, failure, again } = useDocument<FetchesDocument>(PATH, hasMirror ? version : undefined);
+  const fetches = read?.fetches ?? NONE;
+  const isMoving = fetches.some(isFetching);
   useEffect(() => {
     if (!isMoving) return undefined;
-    const timer = setInterval(() => document.visibilityState === "visible" && setTicks((count) => count + 1), STEP_MS);
-    return () => clearInterval(timer);
-  }, [isMoving]);
-  return ticks;
+    // A step before the answer would give up that answer: where each takes long, none would ever be shown.
+    const step = (): void => {
+      if (document.visibilityState === "visible") setSteps((count) => count + 1);
+    };
+    const timer = setTimeout(step, STEP_MS);
+    return () => clearTimeout(timer);
+  }, [isMoving, read, failure]);
+  return { fetches, isRead: read !== undefined, failure, again };
 }

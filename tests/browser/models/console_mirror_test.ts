@@ -205,6 +205,34 @@ test("a user of some boxes pulls a model of the mirror without asking the server
   await page.getByText(`Pulling ${names.phi} on gpu-1`).waitFor();
 });
 
+test("fetches are followed where each answer takes longer than a second", async () => {
+  const page = await open();
+  await page.route("**/v1/mirror/fetches", async (route) => {
+    if (route.request().method() === "GET") await Bun.sleep(1_300);
+    await route.continue();
+  });
+  const brief = registry.offer("brief", { layers: [1_000_000, 1000], bytesPerSecond: 400_000 });
+  await fetchModel(page, brief);
+  await fetchOf(page, brief).getByText("Fetching", { exact: true }).waitFor();
+  await fetchOf(page, brief).getByText("Fetched", { exact: true }).waitFor();
+});
+
+test("the view is there as soon as a server that failed once says that it has a mirror", async () => {
+  const page = await (await browser.newContext()).newPage();
+  let isAway = true;
+  await page.route("**/v1/mirror/fetches", async (route) => {
+    if (!isAway) return await route.continue();
+    const json = { code: "unavailable", detail: "The store is away" };
+    await route.fulfill({ status: 503, contentType: "application/problem+json", json });
+  });
+  await signIn(page, server);
+  await page.getByRole("link", { name: "Models", exact: true }).waitFor();
+  expect(await page.getByRole("link", { name: "Mirror", exact: true }).count()).toBe(0);
+  isAway = false;
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await page.getByRole("link", { name: "Mirror", exact: true }).first().waitFor();
+});
+
 test("a model is removed after a question, and leftovers are reported", async () => {
   const page = await open();
   await page.getByRole("button", { name: `Remove ${names.gemma}` }).click();
