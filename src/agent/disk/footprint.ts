@@ -1,6 +1,7 @@
 // What deleting a model frees: the blobs that no other model needs.
 import { formatBytes } from "../../base/format.ts";
 import { sameModel } from "../../base/model_name.ts";
+import { isHelperName } from "../../transport/mirror/helper_name.ts";
 import type { InstalledModel } from "./manifest_files.ts";
 import type { ModelsFolder } from "./models_folder.ts";
 
@@ -43,8 +44,8 @@ export async function measureFreed(folder: ModelsFolder, footprint: Footprint): 
   const sharedBytes = sum(digests, left);
   const freedBytes = Math.max(0, sum(digests, present) - sharedBytes);
   const sharers = models.filter(({ layers }) => layers.some(({ digest }) => digests.includes(digest)));
-  const names = sharers.map(({ name }) => name).toSorted();
-  return { freedBytes, sharedBytes, text: describe(freedBytes, sharedBytes, names) };
+  const names = sharers.map(({ name }) => name).filter((name) => !isHelperName(name));
+  return { freedBytes, sharedBytes, text: describe(freedBytes, sharedBytes, names.toSorted()) };
 }
 
 function sum(digests: readonly string[], bytes: ReadonlyMap<string, number>): number {

@@ -2,13 +2,14 @@
 import { isoTime } from "../../base/clock.ts";
 import type { Layer } from "../../program/registry/manifest.ts";
 import type { DiskUsage, Leftover } from "../../protocol.ts";
+import { isHelperName } from "../../transport/mirror/helper_name.ts";
 import { presentBytes } from "./blob_files.ts";
 import { type BlobGroup, namedBlobs, readBlobs, realBlobs } from "./leftovers.ts";
 import { type InstalledModel, installedModels } from "./manifest_files.ts";
 import type { Place } from "./models_folder.ts";
 import { type Owners, ownersOf, type PullJobs } from "./pull_owners.ts";
 
-/** Reads the whole folder. The lists are in order of names or digests, and complete. @throws system errors */
+/** Reads the whole folder. A model under a helper name counts, and is not listed. The lists are in order of names or digests, and complete. @throws system errors */
 export async function readUsage({ dir, disk }: Place, jobs: PullJobs): Promise<DiskUsage> {
   const blobs = await realBlobs(dir);
   const partial = blobs === null ? [] : await readBlobs(blobs, "partial");
@@ -24,7 +25,10 @@ export async function readUsage({ dir, disk }: Place, jobs: PullJobs): Promise<D
     models_bytes: sum([...present.values()]),
     partials_bytes: sum(partial.map(({ bytes }) => bytes)),
     orphans_bytes: sum(orphans.map(({ bytes }) => bytes)),
-    models: modelsOnDisk(models, present),
+    models: modelsOnDisk(
+      models.filter(({ name }) => !isHelperName(name)),
+      present,
+    ),
     partials: partial.map((group) => leftover(group, owners)),
     orphans: orphans.map((group) => leftover(group, owners)),
     ...(unread === null ? {} : { note: unreadNote(unread) }),

@@ -22,6 +22,7 @@ import { digestOf, ModelsFixture } from "#tests/support/disk/models_fixture.ts";
 
 const ALL = { partials: true, orphans: true, dryRun: false };
 const HOUR_MS = 3_600_000;
+const HELPER = `127.0.0.1:40123/gpu-courier-mirror/${"0".repeat(32)}:latest`;
 
 let dir: ModelsFixture;
 let folder: ModelsFolder;
@@ -97,6 +98,15 @@ describe("readUsage()", () => {
     expect(partialBytes()).toBeWithin(65_536, 3 * 65_536);
     expect(usage.free_bytes).toBeGreaterThan(0);
     expect(usage.note).toBeUndefined();
+  });
+
+  test("shows no helper name of a pull from the mirror, and counts what it has", async () => {
+    const before = await readUsage(await place(), pulls);
+    dir.manifest(HELPER, { a: 10_000, b: 500 });
+    expect(await readUsage(await place(), pulls)).toMatchObject({ models: before.models, models_bytes: 17_500 });
+    dir.manifest(HELPER.replace("latest", "before"), { d: 12_345 });
+    const { models, models_bytes, orphans } = await readUsage(await place(), pulls);
+    expect([models, models_bytes, orphans]).toEqual([before.models, 29_845, []]);
   });
 
   test("says that orphans may be wrong when it cannot read a manifest", async () => {

@@ -171,6 +171,11 @@ describe("a delete", () => {
     );
   });
 
+  test("keeps what a pull from the mirror has, and does not show its helper name", async () => {
+    dir.manifest(`127.0.0.1:40123/gpu-courier-mirror/${"0".repeat(32)}:latest`, { a: 9_000 });
+    expect(await deleting("phi4:latest", () => ["b", "c"].forEach(removeBlob))).toBe("1.5 kB freed, kept 9.0 kB");
+  });
+
   test("of one of two names that differ only in case frees what that one has alone", async () => {
     dir.manifest("PHI4:latest", { a: 9_000, d: 70 });
     dir.blob("d", 70);
