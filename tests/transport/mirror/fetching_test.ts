@@ -147,6 +147,18 @@ describe("fetchModel()", () => {
     expectWhole();
   });
 
+  test("goes on with what was written in the future, by a clock that was wrong", async () => {
+    registry.setSpeed("m", 10 * MB);
+    await fetchUpTo(MB);
+    registry.setSpeed("m", Infinity);
+    const [partial = ""] = readdirSync(site.at(".tmp"));
+    const tomorrow = new Date(Date.now() + 86_400_000);
+    utimesSync(site.at(".tmp", partial), tomorrow, tomorrow);
+    const stop = AbortSignal.timeout(5000);
+    expect((await fetchIt({ signal: stop })).receivedBytes).toBeLessThan(BYTES);
+    expectWhole();
+  });
+
   test("waits for another fetcher of the same blob, and fetches nothing itself", async () => {
     registry.setSpeed("m", 3 * MB);
     const fetched = await Promise.all([fetchIt(), fetchIt()]);
