@@ -81,9 +81,10 @@ export class HeldFolder implements AsyncDisposable {
     return facts?.isFile() === true ? { bytes: facts.size, modifiedAtMs: facts.mtimeMs } : null;
   }
 
+  /** None where this folder was removed meanwhile. */
   async entries(): Promise<readonly Entry[]> {
-    const found = await this.#run(async () => await readdir(this.at("."), { withFileTypes: true }));
-    return found.map((entry) => {
+    const found = await absent(this.#run(async () => await readdir(this.at("."), { withFileTypes: true })));
+    return (found ?? []).map((entry) => {
       return { name: entry.name, kind: entry.isFile() ? "file" : entry.isDirectory() ? "folder" : "other" };
     });
   }

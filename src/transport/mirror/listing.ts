@@ -53,7 +53,10 @@ export async function* modelsIn(root: HeldFolder): AsyncGenerator<Pick<ListedMod
         await using folder = await manifests.folder(host, namespace, model);
         for (const { name: tag, kind } of (await folder?.entries()) ?? []) {
           const name = kind === "file" ? nameAt(host, namespace, model, tag) : null;
-          if (folder !== null && name !== null) yield { name, model: await readOrNull(folder, name) };
+          if (folder === null || name === null) continue;
+          const found = await readOrNull(folder, name);
+          // One that was removed meanwhile is no model that cannot be read.
+          if (found !== null || (await folder.look(tag)) !== null) yield { name, model: found };
         }
       }
 }

@@ -28,7 +28,7 @@ export async function removeModel(mirror: Mirror, name: ModelName): Promise<Free
     await using folder = await root.folder(MANIFESTS, name.host, name.namespace, name.model);
     if (folder === null || (await folder.look(name.tag)) === null) throw noSuchModel(name);
     const model = await readModel(folder, name).catch(unlessConflict);
-    await unlink(folder.at(name.tag));
+    if ((await absent(unlink(folder.at(name.tag)))) === null) throw noSuchModel(name);
     await removeSignature(root, name);
     await folder.sync();
     const blobs = (model?.manifest.layers ?? []).map(({ digest }) => blobName(digest));
@@ -107,12 +107,13 @@ async function removePartials(root: HeldFolder, nowMs: number): Promise<Freed> {
   return { files, bytes };
 }
 
-/** Up to the first that holds another model. */
+/** Up to the first that holds another model, or that somebody else removes at this moment. */
 async function removeEmptyFolders(root: HeldFolder, { host, namespace, model }: ModelName): Promise<void> {
   const parts = [MANIFESTS, host, namespace, model];
   for (let depth = parts.length; depth > 1; depth--) {
     await using parent = await root.folder(...parts.slice(0, depth - 1));
-    const gone = await absent(rmdir(parent?.at(parts[depth - 1] ?? "") ?? ""), ["ENOTEMPTY", "EEXIST"]);
+    if (parent === null) return;
+    const gone = await absent(rmdir(parent.at(parts[depth - 1] ?? "")), ["ENOTEMPTY", "EEXIST", "ENOENT"]);
     if (gone === null) return;
   }
 }

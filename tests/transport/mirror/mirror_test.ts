@@ -12,11 +12,13 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { formatModelName, parseModelName } from "#src/base/model_name.ts";
 import { MAX_MANIFEST_BYTES } from "#src/program/registry/manifest.ts";
 import { importModels } from "#src/transport/mirror/importing.ts";
 import { listMirror } from "#src/transport/mirror/listing.ts";
+import { Mirror } from "#src/transport/mirror/mirror.ts";
+import type { Guard } from "#src/transport/mirror/reading/guard.ts";
 import { collectGarbage, removeModel } from "#src/transport/mirror/upkeep.ts";
 import { addBlob, addManifest } from "#src/transport/mirror/writing.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -196,6 +198,16 @@ describe("listMirror()", () => {
   });
 });
 
+/** Removes the manifest right after its folder was read. */
+function removedMeanwhile(path: string): Mirror {
+  const run: Guard["run"] = async (call) => {
+    const value = await call();
+    if (Array.isArray(value) && value.some(({ name }) => name === basename(path))) rmSync(path, { force: true });
+    return value;
+  };
+  return new Mirror(site.share, { run, opened: async () => await Promise.resolve() });
+}
+
 describe("removing", () => {
   test("a model goes with the blobs that only it has, and its empty folders", async () => {
     site.mirrored(PHI4, ["config", "shared"]);
@@ -204,6 +216,22 @@ describe("removing", () => {
     expect(existsSync(site.at("manifests/registry.ollama.ai"))).toBe(false);
     expect((await listMirror(site.mirror)).models.map(({ missing }) => missing)).toEqual([0]);
     expect(await failure(removeModel(site.mirror, parseModelName("phi4")))).toMatchObject({ code: "not_found" });
+  });
+
+  test("several tags of a model may be removed at once, and listed meanwhile", async () => {
+    const tags = ["a", "b", "c", "d"];
+    for (const tag of tags) site.mirrored(`registry.ollama.ai/library/phi4/${tag}`, [tag]);
+    const remove = async (tag: string) => await removeModel(site.mirror, parseModelName(`phi4:${tag}`));
+    const removed = Promise.all(tags.map(remove));
+    for (let isOver = false; !isOver; await listMirror(site.mirror))
+      isOver = await Promise.race([removed.then(() => true), Bun.sleep(0).then(() => false)]);
+    expect(await removed).toEqual(tags.map(() => ({ files: 1, bytes: 1 })));
+    expect((await listMirror(site.mirror)).models).toEqual([]);
+  });
+
+  test("a model that is removed while the mirror is listed is no model that cannot be read", async () => {
+    site.mirrored(PHI4, ["config"]);
+    expect((await listMirror(removedMeanwhile(site.at("manifests", PHI4)))).models).toEqual([]);
   });
 
   test("gc removes blobs without a model after an hour, and unfinished files after 7 days", async () => {
