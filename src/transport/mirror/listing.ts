@@ -21,8 +21,9 @@ export interface Listed {
   readonly blobs: ReadonlyMap<string, number>;
 }
 
-/** More than any site has: anyone who can write to the share may have made them. */
+/** More than any site has, also of the text of their manifests: anyone who can write to the share may have made them. */
 const MAX_MODELS = 10_000;
+const MAX_TEXT_CHARS = 64_000_000;
 
 /** @throws CourierError `unavailable` when the share cannot be read */
 export async function listMirror(mirror: Mirror): Promise<Listed> {
@@ -31,11 +32,13 @@ export async function listMirror(mirror: Mirror): Promise<Listed> {
     if (root === null) return { models: [], blobs: new Map() };
     const blobs = await blobSizes(root);
     const models: ListedModel[] = [];
+    let chars = 0;
     for await (const found of modelsIn(root)) {
       const layers = found.model?.manifest.layers ?? [];
       const missing = layers.filter(({ digest, bytes }) => blobs.get(blobName(digest)) !== bytes).length;
       models.push({ ...found, missing, signature: await mirror.readSignature(found.name) });
-      if (models.length >= MAX_MODELS) break;
+      chars += found.model?.text.length ?? 0;
+      if (models.length >= MAX_MODELS || chars >= MAX_TEXT_CHARS) break;
     }
     return { models: models.toSorted((a, b) => compare(a.name, b.name)), blobs };
   } catch (error) {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -12,7 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { formatModelName, parseModelName } from "#src/base/model_name.ts";
 import { MAX_MANIFEST_BYTES } from "#src/program/registry/manifest.ts";
 import { importModels } from "#src/transport/mirror/importing.ts";
@@ -195,6 +196,14 @@ describe("listMirror()", () => {
       ["half:latest", true, 1],
       ["phi4:latest", true, 0],
     ]);
+  });
+
+  test("keeps no more of large manifests than memory has room for", async () => {
+    site.mirrored(PHI4, []);
+    const first = site.at("manifests", PHI4);
+    writeFileSync(first, readFileSync(first, "utf8").padEnd(MAX_MANIFEST_BYTES));
+    for (let count = 0; count < 20; count++) linkSync(first, join(dirname(first), `copy${count}`));
+    expect((await listMirror(site.mirror)).models).toHaveLength(16);
   });
 });
 
