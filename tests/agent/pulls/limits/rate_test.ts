@@ -8,6 +8,7 @@ import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
 import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
 import type { PullSite } from "#tests/support/sites/pull_site.ts";
+import { until } from "#tests/support/until.ts";
 import { openLimitedBox, sourceOf } from "./limited_box.ts";
 
 const MB = 1_000_000;
@@ -114,12 +115,11 @@ describe("pulls within a rate", () => {
     const name = box.registry.offer("broken", { layers: [4 * MB] });
     box.registry.break("broken", { kind: "data", status: 500 });
     const job = box.jobs.pull(name);
-    await Bun.sleep(1500);
+    const notes = (): string => [...box.notes].join("\n");
+    await until(() => notes().includes(`${box.registry.host} answers 500`));
     box.registry.break("broken", null);
     expect((await box.ended(job)).state).toBe("succeeded");
-    const notes = [...box.notes].join("\n");
-    expect(notes).toContain(`${box.registry.host} answers 500`);
-    expect(notes).not.toContain("gpu-courier-mirror");
+    expect(notes()).not.toContain("gpu-courier-mirror");
   });
 
   test("try wrong bytes once more, as those that come from the registry to Ollama", async () => {
