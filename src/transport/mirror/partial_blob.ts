@@ -1,7 +1,8 @@
 // A blob that is being fetched into the mirror: it goes on after a restart, on this machine or another one.
 import { createHash, type Hash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { type FileHandle, lstat, open, rename, unlink } from "node:fs/promises";
+import { systemCode } from "../../base/errors.ts";
 import type { Layer } from "../../program/registry/manifest.ts";
 import { absent, type HeldFolder } from "./held_folder.ts";
 import { blobName } from "./layout.ts";
@@ -66,7 +67,11 @@ export class PartialBlob implements AsyncDisposable {
     return true;
   }
 
-  /** Puts the whole blob in place. Durable when it resolves. @returns false when its bytes are wrong: nothing is left of it */
+  /**
+   * Puts the whole blob in place, unless another fetcher of it has moved it away: look again whether it is there. Durable when
+   * it resolves.
+   * @returns false when its bytes are wrong: nothing is left of it
+   */
   async finish(blobs: HeldFolder): Promise<boolean> {
     if (`sha256:${this.#hash.digest("hex")}` !== this.#layer.digest.toLowerCase()) {
       await this.discard();
@@ -74,7 +79,7 @@ export class PartialBlob implements AsyncDisposable {
     }
     await this.#file.truncate(this.#layer.bytes);
     await this.#file.sync();
-    await rename(this.#path, blobs.at(blobName(this.#layer.digest)));
+    await this.#move(blobs.at(blobName(this.#layer.digest)));
     this.#isOver = true;
     await blobs.sync();
     return true;
@@ -93,6 +98,15 @@ export class PartialBlob implements AsyncDisposable {
       await this.#file.utimes(leftAt, leftAt);
     } finally {
       await this.#file.close();
+    }
+  }
+
+  async #move(target: string): Promise<void> {
+    try {
+      await rename(this.#path, target);
+    } catch (error) {
+      const isMoved = systemCode(error) === "ENOENT" && (await absent(lstat(this.#path))) === null;
+      if (!isMoved) throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 // Fetching models into the mirror, from a registry that misbehaves.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { Registry } from "#sim/registry/registry.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { parseModelName } from "#src/base/model_name.ts";
@@ -184,6 +184,18 @@ describe("fetchModel()", () => {
     expect(completedBytes).toBeGreaterThanOrEqual(BYTES);
     expectWhole();
     expect(registry.served("m").bytes).toBeLessThanOrEqual(1.02 * BYTES);
+  });
+
+  test("ends well when another fetcher, which took it for gone, has put the same file in place", async () => {
+    const onProgress = (): void => {
+      for (const name of readdirSync(site.at(".tmp"))) {
+        const path = site.at(".tmp", name);
+        if (statSync(path).size === 3 * MB) renameSync(path, site.at("blobs", name.replace("-partial", "")));
+      }
+    };
+    await fetchIt({ onProgress });
+    expectWhole();
+    expect(registry.served("m").bytes).toBe(BYTES);
   });
 
   test("fetches again what was removed meanwhile with another model", async () => {
