@@ -1,5 +1,5 @@
 // Keeps the fleet in the state of a file: compares it every few seconds, and once a minute sends what is missing.
-import { type Clock, isoTime } from "../../../base/clock.ts";
+import { type Clock, isoTime, within } from "../../../base/clock.ts";
 import { asCourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { WatchedFleet } from "../../../courier/index/watched_fleet.ts";
@@ -38,6 +38,7 @@ interface ActingLease {
 
 const LOOK_MS = 1_000;
 const COMPARE_MS = 10_000;
+const LEAVE_MS = 5_000;
 /** A comparison takes at most this part of the time. */
 const SHARE = 20;
 
@@ -101,9 +102,13 @@ export class KeptFleet {
   /** Keeps the fleet so until `stop` aborts. Never rejects. */
   async run(stop: AbortSignal): Promise<void> {
     if (this.#settings === null) return;
-    const { desiredLease: lease } = this.#deps;
+    const { desiredLease: lease, clock } = this.#deps;
     const lead = async (held: AbortSignal): Promise<void> => await this.#lead(held);
-    await Promise.all([this.#follow(stop), this.#work(stop), lease === null ? lead(stop) : lease.run(stop, lead)]);
+    const leading = lease === null ? lead(stop) : lease.run(stop, lead);
+    const working = Promise.all([this.#follow(stop), this.#work(stop), leading]);
+    while (!stop.aborted) await clock.sleep(2 ** 31 - 1, stop);
+    // Registries and the share with the file may take longer than a server that stops should.
+    await within(clock, LEAVE_MS, working, null);
   }
 
   async #follow(stop: AbortSignal): Promise<void> {

@@ -41,6 +41,8 @@ export class FleetSite implements AsyncDisposable {
   readonly asked: string[] = [];
   /** Whether this machine reaches them; otherwise boxes are asked. */
   reachesRegistries = true;
+  /** The registries answer when it resolves; null: at once. */
+  hanging: PromiseWithResolvers<void> | null = null;
   /** The text of the file; null: there is no file. */
   text: string | null = null;
   readonly #stops: (() => Promise<void>)[] = [];
@@ -159,6 +161,7 @@ export class FleetSite implements AsyncDisposable {
     elsewhere: AskElsewhere | undefined,
   ): Promise<ReadonlyMap<string, Published>> {
     if (!this.reachesRegistries) return await askBoxes(models, elsewhere, this.clock.now());
+    await this.hanging?.promise;
     const names = [...new Set(models.map(({ name }) => name.toLowerCase()))];
     this.asked.push(...names);
     const checkedAtMs = this.clock.now();
@@ -171,7 +174,7 @@ export class FleetSite implements AsyncDisposable {
           : { kind: "manifest", digest, totalBytes: 1, weightsBytes: 1, checkedAtMs },
       ];
     });
-    return await Promise.resolve(new Map(answers));
+    return new Map(answers);
   }
 }
 

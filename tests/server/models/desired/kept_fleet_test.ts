@@ -149,6 +149,23 @@ describe("KeptFleet", () => {
     expect([silent.commands.length, silent.jobs.length]).toEqual([2, 1]);
   });
 
+  test("stops within seconds while a registry does not answer", async () => {
+    await using site = new FleetSite();
+    await site.box("gpu-1", { models: ["phi4:latest"] });
+    site.text = fileOf(["phi4"]);
+    site.hanging = Promise.withResolvers<void>();
+    const { stop } = await site.server();
+    await site.pass(TAKEN_UP_MS);
+    let isStopped = false;
+    const stopping = stop().finally(() => {
+      isStopped = true;
+    });
+    await site.clock.advance(6_000);
+    expect(isStopped).toBe(true);
+    site.hanging.resolve();
+    await stopping;
+  });
+
   test("joins no more than two pulls of a box at a time, and counts those of people", async () => {
     await using site = new FleetSite();
     const box = await site.box("gpu-1", { answer: answerAsAgent });
