@@ -36,10 +36,11 @@ const EXAMPLE = "For example:\nmodels:\n  - name: phi4\n    on: all";
  */
 export function parseFleetFile(text: string, path: string): DesiredFleet {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  // The library compares each key with all before it: minutes for a file that is another one by mistake.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const reader = new Reader(path, lines);
   const [mistake] = [...document.errors, ...document.warnings];
-  if (mistake !== undefined) throw reader.syntax(mistake.code, mistake.message, mistake.pos[0]);
+  if (mistake !== undefined) throw reader.syntax(mistake.message, mistake.pos[0]);
   return reader.fleet(document.contents);
 }
 
@@ -54,8 +55,7 @@ class Reader {
     this.#lines = lines;
   }
 
-  syntax(code: string, message: string, at: number): CourierError {
-    if (code === "DUPLICATE_KEY") return this.#mistake(at, "This key is there twice", "Leave one of them out");
+  syntax(message: string, at: number): CourierError {
     const [first = ""] = message.split("\n");
     return this.#mistake(at, first, "Texts that begin with * or have ': ' in them need quotes");
   }
@@ -167,6 +167,8 @@ class Reader {
           `Unknown key ${JSON.stringify(name.slice(0, 80))}`,
           `Known keys: ${known.join(", ")}`,
         );
+      if (fields.has(name))
+        throw this.#mistake(offsetOf(nodeOf(key), at), "This key is there twice", "Leave one of them out");
       fields.set(name, nodeOf(value));
     }
     return fields;

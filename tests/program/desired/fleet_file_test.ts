@@ -109,6 +109,13 @@ describe("parseFleetFile()", () => {
     expect(error.hint ?? "").toMatch(hint);
   });
 
+  test("refuses another file with many keys at once", () => {
+    const other = Array.from({ length: 40_000 }, (_, index) => `key-${index}: 1`).join("\n");
+    const startedMs = performance.now();
+    expect(mistakeIn(other).message).toMatch(/^f:1: Unknown key "key-0"/);
+    expect(performance.now() - startedMs).toBeLessThan(8_000);
+  });
+
   test("refuses a text of nested aliases at once", () => {
     const bomb = `a: &a [x, x]\n${Array.from({ length: 30 }, (_, index) => `${"b".repeat(index + 1)}: [*a, *a]`).join("\n")}`;
     const startedMs = performance.now();
