@@ -10,7 +10,10 @@ export interface Topic {
 
 const EXIT_STATUSES = [
   ["0", "success"],
-  ["1", "several agents were asked and not all succeeded; doctor: a check failed; plan: any failure"],
+  [
+    "1",
+    "several agents were asked and not all succeeded; doctor: a check failed; mirror verify: damage; plan: any failure",
+  ],
   ["2", "plan: the fleet differs from the file"],
   ["64", "invalid: wrong flag, name or value"],
   ["66", "not_found: no such model, agent or job"],
@@ -30,8 +33,14 @@ const DOCUMENTS = [
   ["show", "ShownModel, one per model; with --registry: ModelFit"],
   ["ps", "Running"],
   ["jobs", "Jobs, with the refused commands of each agent; --follow: a Job per change"],
-  ["pull, update, wait", "a Job per change; pull --detach: Jobs"],
-  ["plan", "differences, and boxes with steps (fits_memory), fetch_bytes, fits (the disk); unknown has the reason"],
+  [
+    "pull, update, wait",
+    "a Job per change; pull --detach: Jobs, with --mirror through gpu-server one per model, with its Fetch",
+  ],
+  [
+    "plan",
+    "differences, and boxes with steps (fits_memory), fetch_bytes, fits (the disk); unknown has the reason; without a file: Desired",
+  ],
   ["apply", "a Job per change, then Deleted"],
   ["rm", "Deleted"],
   ["cp", "Copied"],
@@ -46,11 +55,14 @@ const DOCUMENTS = [
   ["doctor", "checks with subject, result, message and hint"],
   ["proxy", "agent, url and server"],
   ["key", "id and line"],
-  ["mirror list", "folder, bytes, and models with name, digest, size and missing_blobs"],
-  [
-    "mirror add, import",
-    "a line per model with model, bytes, code and error; rm: with model, files and bytes; sign: model, digest and key_id",
-  ],
+  ["mirror list", "Mirror"],
+  ["mirror add", "a line per model with model, bytes, size, code and error; with --server or --agent: Fetch"],
+  ["mirror fetches", "Fetches"],
+  ["mirror cancel", "Fetch, one per id"],
+  ["mirror import", "a line per model with model, bytes, code and error"],
+  ["mirror rm, gc", "Freed, one per model"],
+  ["mirror sign", "a line per model with model, digest and key_id"],
+  ["mirror verify", "a line per model with model, size, readable, damaged, missing and removed"],
   ["nats-permissions", "prefix, agents, and configuration as text"],
   ["version", "version"],
   [
@@ -73,7 +85,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
   environment: {
     about: "Variables. A flag on the command line wins:",
     rows: (program) => [...flagVariables(program), ...OTHER_VARIABLES],
-    end: "--all, --force, --now and --yes have no variable: a line must show what it changes.",
+    end: "Flags that choose what a line changes, such as --all, --force, --now and --yes, have no variable: the line must show it.",
   },
   "exit-codes": { about: "Exit statuses:", rows: () => EXIT_STATUSES },
   json: {

@@ -6,7 +6,6 @@ import { normalModelName, sameModel } from "../../base/model_name.ts";
 import { namesText } from "../../base/order.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
 import { modelsDocument, shownDocument } from "../../documents/models.ts";
-import { flag } from "../../program/flags.ts";
 import { type RegistryChoices, registryFlags } from "../../program/registry/flags.ts";
 import type { ModelDetails } from "../../protocol.ts";
 import { exitStatus } from "../asking/outcomes.ts";
@@ -28,7 +27,7 @@ export function addShowVerb(program: Program, run: Run): void {
         "registry, or without --server this machine.",
     )
     .argument("<model...>", "as gpuctl list shows it, or with --registry as for a pull")
-    .addOption(flag("--registry", "show what its registry has, and which boxes it fits"))
+    .option("--registry", "show what its registry has, and which boxes it fits")
     .addOption(registryFlags.allowRegistry())
     .addOption(registryFlags.insecureRegistry())
     .addHelpText(

@@ -53,7 +53,7 @@ describe("help", () => {
     const text = await helpOf("help", "environment");
     for (const name of ["SHARE", "AGENT", "TIMEOUT", "JSON", "SHARE_WATCH"])
       expect(text).toContain(`GPU_COURIER_${name} `);
-    for (const name of ["ALL", "FORCE", "YES", "DRY_RUN"])
+    for (const name of ["ALL", "FORCE", "YES", "DRY_RUN", "PARTIALS", "ORPHANS", "REGISTRY"])
       expect(text).not.toMatch(new RegExp(`GPU_COURIER_${name}\\b`));
   });
 

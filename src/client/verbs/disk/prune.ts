@@ -5,7 +5,6 @@ import type { AgentView } from "../../../courier/agent_view.ts";
 import type { PruneChoices, ShownPruned } from "../../../courier/disk.ts";
 import { prunedDocument } from "../../../documents/models/disk.ts";
 import { ExitStatus } from "../../../program/exit.ts";
-import { flag } from "../../../program/flags.ts";
 import type { ChangeChoices } from "../../asking/confirm.ts";
 import { askEach, chosenViews, type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { DRY_RUN, examples, type Program, YES } from "../../base_command.ts";
@@ -19,12 +18,12 @@ export function addPruneVerb(program: Program, run: Run): void {
     .command("prune")
     .summary("Remove what downloads and deletes left on the disk.")
     .description(
-      "Remove unfinished downloads and orphaned blobs; without a choice, both. What a pull or a model needs stays, and what " +
-        "changed in the last hour; while a pull runs, everything. The agent needs the right to write in Ollama's folder.",
+      "Remove unfinished downloads and orphaned blobs; without a choice, both. Keeps what a model or a pull needs, and what changed " +
+        "in the last hour. Removes nothing while a pull runs. The agent needs the right to write in Ollama's folder.",
     )
     .argument("[agent...]", "as for --agent: a name, pattern or range", parseAgents)
-    .addOption(flag("--partials", "unfinished downloads, which a later pull would continue"))
-    .addOption(flag("--orphans", "whole blobs that no model has"))
+    .option("--partials", "unfinished downloads; a later pull then starts them again")
+    .option("--orphans", "whole blobs that no model has")
     .addOption(YES)
     .addOption(DRY_RUN)
     .addHelpText("after", examples("prune gpu-1 --dry-run", "prune --partials --all", "prune 'gpu-[1-3]' --yes"))
