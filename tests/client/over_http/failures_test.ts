@@ -252,6 +252,18 @@ describe("an older gpu-server", () => {
     expect([doctor.status, doctor.stdout]).toEqual([1, expect.stringContaining(tooOld)]);
   });
 
+  test.each(["list", "add phi4", "rm phi4", "gc", "fetches", "cancel 1"])(
+    "is named where it has no mirror: mirror %s",
+    async (verb) => {
+      await using server = await AnsweringServer.open(({ method }, { pathname }) => {
+        if (pathname === "/v1/agents") return Response.json({ agents: [EARLIER_GPU_1] });
+        return problem(404, "not_found", { detail: `No route ${method} ${pathname}` });
+      });
+      const { status, stderr } = await server.run(["mirror", ...verb.split(" ")]);
+      expect([status, stderr]).toEqual([69, expect.stringContaining("is older than this gpuctl")]);
+    },
+  );
+
   test("gets a new field only when its option was used", async () => {
     await using server = await olderServer();
     await server.run(["pull", "phi4"]);

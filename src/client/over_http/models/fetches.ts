@@ -28,7 +28,8 @@ export class FetchesOverHttp implements Fetches {
   }
 
   async cancel(id: string): Promise<FetchDocument> {
-    return await this.#http.send("DELETE", pathOf(id), FetchDocument, { minimumMs: SHARE_MS });
+    const asked = this.#http.send("DELETE", pathOf(id), FetchDocument, { minimumMs: SHARE_MS });
+    return await orTooOld(this.#http, asked);
   }
 }
 

@@ -23,7 +23,7 @@ export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
 
   async remove(model: string): Promise<FreedDocument> {
     const path = `/v1/mirror/models/${encodeURIComponent(normalModelName(model))}`;
-    return await this.#http.send("DELETE", path, FreedDocument, { minimumMs: SHARE_MS });
+    return await orTooOld(this.#http, this.#http.send("DELETE", path, FreedDocument, { minimumMs: SHARE_MS }));
   }
 
   async collect(): Promise<FreedDocument> {
@@ -51,7 +51,7 @@ export class MirrorOverHttp implements NonNullable<FleetCourier["mirror"]> {
   }
 }
 
-/** None of these routes has anything that could be missing. */
+/** A model or a fetch may be missing, too: only an older server has no such route. */
 export async function orTooOld<Value>(http: ServerHttp, asked: Promise<Value>): Promise<Value> {
   try {
     return await asked;
