@@ -38,10 +38,10 @@ export function addPullVerb(program: Program, run: Run): void {
     .option("-d, --detach", "print the job ids once the agents have accepted, and end")
     .addOption(MAX_WAIT)
     .option("--force", "pull even if the agent says the model does not fit")
-    .option("--now", "pull outside the hours of --pull-window too, also what waits for them already")
-    .option("--mirror", "fetch the models into the mirror once, and pull them from there: on every agent, one download")
+    .option("--now", "pull outside the hours of the box's --pull-window too, also a pull that waits for them")
+    .option("--mirror", "fetch the models into the mirror once, and pull them from there: one download for all agents")
     .addOption(registryFlags.allowRegistry("with --mirror: as for gpuctl mirror add; repeatable (default: *)"))
-    .addOption(registryFlags.insecureRegistry())
+    .addOption(registryFlags.insecureRegistry("with --mirror: a registry without TLS that may be used too; repeatable"))
     .addOption(YES)
     .addOption(DRY_RUN)
     .addHelpText(

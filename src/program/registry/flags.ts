@@ -6,10 +6,8 @@ export const registryFlags = {
   allowRegistry: (
     description = `a registry that may be asked about models, or * for any; repeatable (default: ${DEFAULT_REGISTRIES.join(", ")})`,
   ) => flag("--allow-registry <host>", description).argParser(parse.list(parseAllowedRegistry)),
-  insecureRegistry: () =>
-    flag("--insecure-registry <host:port>", "a registry without TLS that may be asked too; repeatable").argParser(
-      parse.list(parseInsecureRegistry),
-    ),
+  insecureRegistry: (description = "a registry without TLS that may be asked too; repeatable") =>
+    flag("--insecure-registry <host:port>", description).argParser(parse.list(parseInsecureRegistry)),
 };
 
 /** What these flags say. */

@@ -81,9 +81,11 @@ export function printPlan(
     );
   const small = boxes.filter((box) => box.fits === false).map(({ agent }) => agent);
   if (small.length > 0) printer.note(`Too little disk space: ${namesText(small)}`);
-  const judged = new Set(boxes.flatMap(({ steps }) => steps.flatMap(({ fits_memory }) => fits_memory ?? [])));
-  const bad = [...judged].filter((verdict) => verdict !== "fits");
-  if (bad.length > 0) printer.note(`MEMORY is ${FIT_ASSUMPTION}`, "partly: the rest runs on the CPU");
+  const tight = boxes.filter(({ steps }) => steps.some(({ fits_memory: verdict }) => verdict && verdict !== "fits"));
+  if (tight.length > 0) {
+    const names = namesText(tight.map(({ agent }) => agent));
+    printer.note(`Not all models fit the GPUs of ${names} (${FIT_ASSUMPTION})`, "partly: the rest runs on the CPU");
+  }
 }
 
 /** A row for each kind of change. */

@@ -129,11 +129,7 @@ function addVerify(mirror: Command, open: () => MirrorVerb): void {
       "Read the blobs of models whole, and name those that are damaged or missing. Exits with 1 if there are any.",
     )
     .argument("[model...]", "as gpuctl mirror list shows it (default: all)")
-    .option(
-      "--remove-damaged",
-      "remove damaged blobs: mirror add and import then bring them again, and nothing else",
-      false,
-    )
+    .option("--remove-damaged", "remove damaged blobs; mirror add or import then copies only these again", false)
     .addHelpText("after", examples("mirror verify", "mirror verify phi4 --remove-damaged"))
     .action(async (models, choices) => await verifyMirror(open(), models, choices));
 }
@@ -153,7 +149,7 @@ function addAdd(mirror: Command, { run, isOnServer, namedAgent, open }: Ways): v
         "a registry to fetch from, also a host inside the network that it keeps its blobs on, or * for any; repeatable (default: *)",
       ),
     )
-    .addOption(registryFlags.insecureRegistry())
+    .addOption(registryFlags.insecureRegistry("a registry without TLS that may be used too; repeatable"))
     .option("-d, --detach", "with --server or --agent: print the fetches, and end")
     .addHelpText(
       "after",

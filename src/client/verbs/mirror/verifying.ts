@@ -55,7 +55,7 @@ function linesOf({ name, model, damaged, missing }: VerifiedModel, removes: bool
   if (model === null)
     return [`${shown}: its manifest cannot be read. Remove it with gpuctl mirror rm, and add it again`];
   if (damaged.length + missing.length === 0) return [`${shown}: ${formatBytes(model.manifest.totalBytes)} verified`];
-  const next = removes ? "removed: gpuctl mirror add or import brings it again" : "--remove-damaged removes it";
+  const next = removes ? "removed. Bring it back with gpuctl mirror add or import" : "--remove-damaged removes it";
   return [
     ...damaged.map((digest) => `${shown}: ${digest} is damaged, ${next}`),
     ...missing.map((digest) => `${shown}: ${digest} is missing`),
