@@ -21,8 +21,9 @@ OUR_USER=gpu-courier
 OUR_FIRST_WORDS='# gpu-courier:'
 # Groups that stand for root, or for its disks, secrets and logs: the service joins none of them.
 NEVER_JOINED='root wheel sudo adm disk shadow docker lxd kvm systemd-journal'
-# Of the files for NATS: the end of the option's name, and that of the copy's.
-NATS_FILES='creds:nats.creds ca:nats-ca.pem cert:nats.pem key:nats.key'
+# Of the files that are copied: the setting, whose option has the same name, and the end of the copy's name.
+COPIED_FILES='NATS_CREDS:nats.creds NATS_CA:nats-ca.pem NATS_CERT:nats.pem NATS_KEY:nats.key
+MIRROR_TOKEN_FILE:mirror.token MIRROR_CA:mirror-ca.pem'
 # Whom the lines of release_keys name, and what their signatures are for.
 SIGNER=gpu-courier-release
 # For each access to the share.
@@ -48,6 +49,9 @@ options() {
 --nats-prefix P   the beginning of all names on NATS (default: gpu_courier)
 --name NAME       the agent's name (default: the short host name)
 --ollama URL      address of Ollama (default: http://127.0.0.1:11434)
+--mirror-url URL  pull from the mirror that this gpu-server serves
+--mirror-token-file FILE  the token for it, copied for the service's user
+--mirror-ca FILE  certificates (PEM) to check its server with, copied too
 --user USER       user of the service (default: gpu-courier, made if missing)
 --group NAME      a system group that the service may join for the share
 --prefix DIR      programs go to DIR/bin (default: /usr/local)
@@ -128,6 +132,7 @@ check_options() {
     die 64 "--name, --ollama, --manage-blobs and --restore are for --role agent" "Omit them"
   fi
   check_transport
+  check_mirror
   for value in "$opt_share" "$opt_prefix"; do
     case $value in '' | /*) ;; *) die 64 "Not an absolute path: $value" "Begin it with a slash" ;; esac
   done
@@ -140,6 +145,19 @@ check_options() {
   done
   case " $NEVER_JOINED " in *" ${opt_group:-/} "*) die 64 "The service never joins the group $opt_group" \
     "Members of it may do far more than use the share: give the share another group" ;; esac
+}
+
+# The agent itself checks the address further. What it may not have, a password, is no part of this one either.
+check_mirror() {
+  if [ "$opt_role" = server ] && [ -n "$opt_mirror_url$opt_mirror_token_file$opt_mirror_ca" ]; then
+    die 64 "--mirror-url, --mirror-token-file and --mirror-ca are for --role agent" "Omit them"
+  fi
+  case $opt_mirror_url in
+    '') return ;;
+    *[!]A-Za-z0-9:/._~%[-]*) ;;
+    https://?* | http://?*) return ;;
+  esac
+  die 64 "Invalid address of the mirror: $opt_mirror_url" "Write it as https://gpu.example.org/mirror"
 }
 
 # A share by another name is one; else opt_transport is an address of NATS, or empty.
@@ -545,7 +563,7 @@ decide() {
   check_prefix
   user=${opt_user:-${installed_user:-$OUR_USER}}
   find_identity
-  for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX; do
+  for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX MIRROR_URL; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     found=$(setting "$key")
     if [ -n "$given" ] && [ -n "$found" ] && [ "$given" != "$found" ]; then
@@ -554,6 +572,8 @@ decide() {
     fi
   done
   decide_transport
+  decide_mirror
+  check_copied_files
   share=${opt_share:-$(setting SHARE)}
   if [ -z "$share$transport" ] && [ -n "$old_unit" ]; then
     share=$(share_of_old_service)
@@ -584,14 +604,19 @@ decide_transport() {
     # Beside NATS only a server uses one.
     if [ "$opt_role" = agent ] || [ -z "$opt_share$(setting SHARE)" ]; then uses_share=''; fi
   fi
-  for pair in $NATS_FILES; do
-    flag=--nats-${pair%:*} found=$(setting "$(nats_key "$pair")") copy=$(nats_copy "$pair")
-    given=$(nats_given "$pair")
+}
+
+check_copied_files() {
+  for pair in $COPIED_FILES; do
+    flag=$(flag_of "$pair") found=$(setting "${pair%:*}") copy=$(copy_of "$pair")
+    given=$(given_for "$pair")
     [ -n "$given" ] || continue
-    [ -n "$transport" ] || die 64 "$flag is for NATS" "Give its address too: --transport nats://host:4222"
+    case $flag:$transport in
+      --nats-*:) die 64 "$flag is for NATS" "Give its address too: --transport nats://host:4222" ;;
+    esac
     [ -f "$given" ] || die 66 "There is no file $given" "Correct $flag"
     if [ -n "$found" ] && [ "$found" != "$copy" ]; then
-      die 73 "$CONFIG/$settings sets GPU_COURIER_$(nats_key "$pair")=$found, and is left unchanged" \
+      die 73 "$CONFIG/$settings sets GPU_COURIER_${pair%:*}=$found, and is left unchanged" \
         "Replace that file and restart $unit, or omit $flag"
     fi
   done
@@ -599,14 +624,29 @@ decide_transport() {
     die 65 "These are no credentials for NATS: $opt_nats_creds" \
       "Give a file with the seed of a user, SU..., or one that nsc wrote. Nothing was changed"
   fi
+  [ -z "$opt_mirror_token_file" ] || case $(head -c 16385 -- "$opt_mirror_token_file") in
+    '' | *[!A-Za-z0-9._~+/=-]*) die 65 "This is no token: $opt_mirror_token_file" \
+      "Give a file with what gpu-server token add NAME --role mirror prints. Nothing was changed" ;;
+  esac
 }
 
-nats_key() { echo "NATS_${1%:*}" | tr '[:lower:]' '[:upper:]'; }
+decide_mirror() {
+  if [ -n "$opt_mirror_url" ] && [ -z "$opt_mirror_token_file$(setting MIRROR_TOKEN_FILE)" ]; then
+    die 64 "--mirror-url needs --mirror-token-file" \
+      "On the server: gpu-server token add NAME --role mirror. Save what it prints in a file, with mode 600"
+  fi
+  if [ -n "$opt_mirror_token_file$opt_mirror_ca" ] && [ -z "$opt_mirror_url$(setting MIRROR_URL)" ]; then
+    die 64 "--mirror-token-file and --mirror-ca are for the mirror of a gpu-server" \
+      "Give its address too: --mirror-url https://gpu.example.org/mirror"
+  fi
+}
 
-nats_given() { eval "printf '%s\n' \"\$opt_nats_${1%:*}\""; }
+flag_of() { echo "--${1%:*}" | tr '[:upper:]_' '[:lower:]-'; }
+
+given_for() { eval "printf '%s\n' \"\$opt_$(option_key "$(flag_of "$1")")\""; }
 
 # Of this role: the other one has its own.
-nats_copy() { echo "$CONFIG/$opt_role-${1#*:}"; }
+copy_of() { echo "$CONFIG/$opt_role-${1#*:}"; }
 
 # Root runs what is there, so that only root may change it. Where the sticky bit is set, nobody may replace what is root's.
 check_prefix() {
@@ -957,7 +997,7 @@ install_files() {
   make_folder "$CONFIG" 0755 root:root
   put_file "$release/$LICENSES" "$CONFIG/$LICENSES" 644 "$(listed_sum "$LICENSES")"
   replaced=$restart
-  put_nats_files
+  put_copied_files
   restart=$replaced
   if [ -n "$brings_keys" ]; then
     put_file "$temp/release_keys" "$CONFIG/release_keys" 644 "$(listed_sum systemd/release_keys)"
@@ -968,10 +1008,10 @@ install_files() {
 }
 
 # Of the service's user, as its other secrets: the group may have people in it who use the share.
-put_nats_files() {
-  for pair in $NATS_FILES; do
-    given=$(nats_given "$pair")
-    [ -z "$given" ] || put_file "$given" "$(nats_copy "$pair")" 600 '' "$user"
+put_copied_files() {
+  for pair in $COPIED_FILES; do
+    given=$(given_for "$pair")
+    [ -z "$given" ] || put_file "$given" "$(copy_of "$pair")" 600 '' "$user"
   done
 }
 
@@ -987,7 +1027,7 @@ write_settings() {
   set -- "$CONFIG/$settings"
   if [ -f "$1" ]; then cp "$1" "$temp/settings"; else cp "$temp/$settings" "$temp/settings"; fi
   add_new_settings "$temp/settings"
-  for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX; do
+  for key in SHARE NAME OLLAMA TRANSPORT NATS_PREFIX MIRROR_URL; do
     eval "given=\$opt_$(echo "$key" | tr '[:upper:]' '[:lower:]')"
     if [ "$key" = SHARE ]; then
       given=''
@@ -995,8 +1035,8 @@ write_settings() {
     fi
     settle "$key" "$given"
   done
-  for pair in $NATS_FILES; do
-    if [ -n "$(nats_given "$pair")" ]; then settle "$(nats_key "$pair")" "$(nats_copy "$pair")"; fi
+  for pair in $COPIED_FILES; do
+    if [ -n "$(given_for "$pair")" ]; then settle "${pair%:*}" "$(copy_of "$pair")"; fi
   done
   # They may hold a proxy's password: who closed them keeps them closed.
   put_file "$temp/settings" "$1" "$(stat -c %a "$1" 2>/dev/null || echo 644)"
@@ -1405,7 +1445,7 @@ purge() {
     say "  (what $name has on NATS stays there: an operator removes it with gpuctl forget $name)" ;;
   esac
   set -- "$state" "$CONFIG/$settings" "$CONFIG/$unit.edited" "$CONFIG/$unit.d"
-  for pair in $NATS_FILES; do set -- "$@" "$(nats_copy "$pair")"; done
+  for pair in $COPIED_FILES; do set -- "$@" "$(copy_of "$pair")"; done
   # Beside a unit that is not ours, and ours is gone by now, the drop-ins are not ours either.
   if [ ! -e "$UNITS/$unit" ]; then set -- "$@" "$UNITS/$unit.d"; fi
   for path in "$@"; do

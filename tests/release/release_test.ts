@@ -137,7 +137,7 @@ describe("install.sh", () => {
   test("--help fits 80 columns and names each option's variable by its rule", async () => {
     const { status, stdout } = await run("sh", "install.sh", "--help");
     expect([status, stdout.split("\n").filter((line) => line.length > 80)]).toEqual([0, []]);
-    expect(stdout.match(/^ {2}--[a-z-]+/gm)).toHaveLength(24);
+    expect(stdout.match(/^ {2}--[a-z-]+/gm)).toHaveLength(27);
   });
 
   test.each([
@@ -153,6 +153,11 @@ describe("install.sh", () => {
     [["--transport", "nats://u:p@host"], "Invalid address of NATS: nats://u:p@host"],
     [["--transport", "nats://host", "--init"], "--share, --group and --init are for a share"],
     [["--transport", "share:/a", "--share", "/b"], "--transport and --share exclude each other"],
+    [["--mirror-url", "https://u:p@host/mirror"], "Invalid address of the mirror: https://u:p@host/mirror"],
+    [
+      ["--role", "server", "--mirror-url", "https://host/mirror"],
+      "--mirror-url, --mirror-token-file and --mirror-ca are for --role agent",
+    ],
     [["--nats-prefix", "Lab"], "Invalid prefix: Lab"],
     [["--share", "/mnt/a'b"], "Quotes, backslashes and control characters cannot be kept: /mnt/a'b"],
   ])("%j is refused with what is wrong and what to do", async (flags, message) => {

@@ -45,11 +45,20 @@ test(
   "an agent and a server on NATS run, have their credentials for themselves, and go away again",
   onBox(async (box) => {
     await startNats(box);
+    await box.run(`(umask 077; echo gpuc_of-this-box > ${FOLDER}/mirror.token)`);
     const before = await snapshot(box);
-    const printed = await installed(box, "old", asAgent);
+    const mirror = `--mirror-url https://gpu.example.org/mirror --mirror-token-file ${FOLDER}/mirror.token`;
+    const printed = await installed(box, "old", `${asAgent} ${mirror}`);
     report(`install.sh on NATS\n${printed}`);
     expect(printed).toContain(`Done: ${AGENT_UNIT}.service runs, Ollama `);
     expect(await box.run("stat -c '%a %U %G' /etc/gpu-courier/agent-nats.creds")).toBe("600 gpu-courier root");
+    expect(await box.run("stat -c '%a %U %G' /etc/gpu-courier/agent-mirror.token")).toBe("600 gpu-courier root");
+    const settings = "^GPU_COURIER_MIRROR_.*";
+    expect((await box.run(`grep -o '${settings}' /etc/gpu-courier/agent.env`)).split("\n")).toEqual([
+      "GPU_COURIER_MIRROR_URL=https://gpu.example.org/mirror",
+      "GPU_COURIER_MIRROR_TOKEN_FILE=/etc/gpu-courier/agent-mirror.token",
+    ]);
+    expect(await installed(box, "old", `${asAgent} ${mirror}`)).toContain("Nothing new");
     expect(await box.run("ls -A /export")).toBe("");
     expect(JSON.parse(await box.run(gpuctl("agents --json"))).agents).toMatchObject([
       { agent: "gpu-1", status: "online" },
