@@ -88,6 +88,27 @@ describe.each([...WAYS])("over the %s", (way) => {
     expect(agents.map(sent)).toEqual([[], ["pull_model phi4:latest"]]);
   });
 
+  test("plan and apply do not take a mistyped box for one with nothing to do", async () => {
+    await box("gpu-1", []);
+    const file = await fleetFile("models:", "  - name: phi4", "    on: [gpu-1, gpu-9]");
+    for (const names of ["gpu-2", "gpu-1,gpu-2"]) {
+      const planned = await site.run(way, ["plan", file, "--agent", names]);
+      expect([planned.status, planned.stderr]).toEqual([1, expect.stringContaining('Unknown agent "gpu-2"')]);
+      const applied = await site.run(way, ["apply", file, "--agent", names, "--yes"]);
+      expect([applied.status, applied.stderr]).toEqual([66, expect.stringContaining('Unknown agent "gpu-2"')]);
+    }
+    // The file names it, so that the plan has a row for it.
+    expect((await site.run(way, ["plan", file, "--agent", "gpu-9"])).stdout).toContain("no such agent is known");
+  });
+
+  test("plan counts models of unknown size, and shows no bytes where nothing is known", async () => {
+    await box("gpu-1", []);
+    const one = await fleetFile("models:", "  - name: phi4", "    on: all");
+    expect((await site.run(way, ["plan", one])).stderr).toBe("1 model of unknown size to fetch\n");
+    const asked = await site.run(way, ["apply", one], { terminal: true, answer: "n" });
+    expect(asked.stderr).toContain("Pull 1 on 1 box, 1 model of unknown size to fetch? [y/N] ");
+  });
+
   test("apply follows a pull that a box does already, and asks for no other", async () => {
     const agent = await box("gpu-1", []);
     agent.jobs = [{ ...newPull("job-1", "gpu-1", "phi4:latest"), state: "running" }];

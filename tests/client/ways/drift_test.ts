@@ -20,7 +20,7 @@ const DRIFT: DesiredDocument["drift"] = [
 
 async function plan(desired: DesiredDocument, ...more: readonly string[]) {
   await using site = await TwoWays.open(systemClock, { desired });
-  for (const name of ["gpu-1", "gpu-2"]) await site.agent(name);
+  for (const name of ["gpu-1", "gpu-2", "gpu-4"]) await site.agent(name);
   return await site.run("server", ["plan", ...more]);
 }
 
@@ -44,7 +44,9 @@ describe("plan without a file", () => {
     const same = await plan(KEPT);
     expect([same.status, same.stdout]).toEqual([0, ""]);
     expect(same.stderr).toContain("Nothing differs from /etc/fleet.yaml, which names 2 models");
-    expect((await plan({ ...KEPT, drift: DRIFT }, "--agent", "gpu-3")).status).toBe(0);
+    expect((await plan({ ...KEPT, drift: DRIFT }, "--agent", "gpu-4")).status).toBe(0);
+    const mistyped = await plan({ ...KEPT, drift: DRIFT }, "--agent", "gpu-5");
+    expect([mistyped.status, mistyped.stderr]).toEqual([1, expect.stringContaining('Unknown agent "gpu-5"')]);
     const { status, stdout } = await plan({ ...KEPT, drift: DRIFT }, "--agent", "gpu-2", "--json");
     expect(status).toBe(2);
     expect(JSON.parse(stdout).drift).toEqual([DRIFT[1]]);

@@ -1,6 +1,5 @@
 // The verb apply: brings the fleet to what a file names.
 import { asCourierError, ERROR_CODES } from "../../../base/errors.ts";
-import { formatBytes } from "../../../base/format.ts";
 import { sameModel } from "../../../base/model_name.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import { deletedDocument } from "../../../documents/outcomes.ts";
@@ -14,7 +13,7 @@ import type { Pulled } from "../../pulls/follow.ts";
 import { MAX_WAIT } from "../../pulls/max_wait.ts";
 import { type AskedPull, pullAll, type StartChoices, startPull } from "../../pulls/start.ts";
 import { connected, type Run, type Session } from "../../session.ts";
-import { type FleetPlan, printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
+import { type FleetPlan, fetchText, printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 
 interface ApplyChoices extends StartChoices {
   readonly yes?: boolean | undefined;
@@ -86,8 +85,8 @@ async function confirm({ printer, io }: Session, plan: FleetPlan, { yes = false 
     count(action) === 0 ? [] : [`${action} ${count(action)}`],
   );
   const boxes = new Set(changes(plan, ["pull", "update", "delete"]).map(({ agent }) => agent)).size;
-  const bytes = plan.boxes.reduce((sum, { fetch_bytes }) => sum + fetch_bytes, 0);
-  const text = `${parts.join(", ")} on ${boxes} ${boxes === 1 ? "box" : "boxes"}, ${formatBytes(bytes)} to fetch`;
+  const where = `on ${boxes} ${boxes === 1 ? "box" : "boxes"}`;
+  const text = [`${parts.join(", ")} ${where}`, fetchText(plan.boxes)].filter((part) => part !== "").join(", ");
   const answer = await io.ask(`${text.charAt(0).toUpperCase()}${text.slice(1)}? [y/N] `);
   if (answer !== null && /^y(?:es)?$/i.test(answer.trim())) return;
   printer.note("Nothing was changed");

@@ -39,7 +39,7 @@ async function showPlan(session: Session, file: string | undefined): Promise<num
     return await connected(async () => {
       const { boxes, differences } = await readPlan(session, desired);
       if (printer.json) printer.document({ boxes, differences });
-      else printPlan(session, { boxes, differences });
+      else printPlan(session, { boxes });
       if (!printer.json && differences === 0) printer.note("Nothing to do");
       return differences === 0 ? 0 : DIFFERENT;
     })(session);

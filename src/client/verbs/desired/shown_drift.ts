@@ -7,6 +7,7 @@ import type { DesiredDocument, DriftDocument } from "../../../documents/models/d
 import type { Tone } from "../../../program/style.ts";
 import { type Column, MODEL_NAME } from "../../output/table.ts";
 import type { Session } from "../../session.ts";
+import { requireKnown } from "./shown_plan.ts";
 
 const TONES: Readonly<Record<string, Tone>> = { pull: "good", update: "caution", delete: "bad" };
 
@@ -18,13 +19,15 @@ const COLUMNS: readonly Column[] = [
   { title: "STATE", flexible: true },
 ];
 
-/** @throws CourierError `invalid` when gpu-server keeps the fleet to no file, or gpuctl does not ask gpu-server */
-export async function readDrift({ courier, agents, io }: Session): Promise<DesiredDocument> {
+/** @throws CourierError `not_found` for a box that nobody knows; `invalid` when gpu-server keeps the fleet to no file, or gpuctl does not ask gpu-server */
+export async function readDrift(session: Session): Promise<DesiredDocument> {
+  const { courier, agents, io } = session;
   const document = await courier.desired({ signal: io.signal });
   if (document.status === "off")
     throw new CourierError("invalid", "gpu-server keeps the fleet to no file", {
       hint: "Name a file: gpuctl plan fleet.yaml. Or start gpu-server with --desired",
     });
+  await requireKnown(session, [...document.drift.map(({ agent }) => agent), ...document.unknown]);
   return {
     ...document,
     drift: document.drift.filter(({ agent }) => isListed(agent, agents)),

@@ -42,8 +42,23 @@ export function readFleetFile(path: string): DesiredFleet {
   return parseFleetFile(readTextFile(path, MAX_FLEET_FILE_BYTES), path);
 }
 
-/** The fleet as it is now, compared with the file: the boxes that the command line names, by default all. */
-export async function readPlan({ courier, io, agents }: Session, desired: DesiredFleet): Promise<FleetPlan> {
+/**
+ * A mistyped name must not look like a box with nothing to do.
+ * @param shown those that the fleet or the file has; of the others it is looked up
+ * @throws CourierError `not_found`
+ */
+export async function requireKnown({ courier, agents }: Session, shown: readonly string[]): Promise<void> {
+  if (agents === undefined || agents === "all") return;
+  const others = agents.filter((name) => !shown.some((agent) => isListed(agent, [name])));
+  if (others.length > 0) await courier.choose(others);
+}
+
+/**
+ * The fleet as it is now, compared with the file: the boxes that the command line names, by default all.
+ * @throws CourierError `not_found` for a name that neither the fleet nor the file has
+ */
+export async function readPlan(session: Session, desired: DesiredFleet): Promise<FleetPlan> {
+  const { courier, io, agents } = session;
   const { signal } = io;
   const views = await courier.fill(await courier.agents(), ["models", "jobs"], { signal });
   const whole = await Promise.all(
@@ -58,27 +73,22 @@ export async function readPlan({ courier, io, agents }: Session, desired: Desire
     }),
   );
   const asked = planFleet(desired, whole).filter(({ agent }) => isListed(agent, agents));
+  await requireKnown(
+    session,
+    asked.map(({ agent }) => agent),
+  );
   return { boxes: asked, differences: countDifferences(asked), views: whole };
 }
 
-export function printPlan(
-  { printer }: Session,
-  { boxes, differences }: Pick<FleetPlan, "boxes" | "differences">,
-): void {
+export function printPlan({ printer }: Session, { boxes }: Pick<FleetPlan, "boxes">): void {
   const isSame = ({ unknown, steps }: BoxPlan): boolean =>
     unknown === null && steps.every(({ action }) => action === "unchanged");
   const rows = boxes.filter((box) => !isSame(box)).flatMap(rowsOf);
   if (rows.length > 0) printer.table(COLUMNS, rows);
   const same = boxes.filter(isSame).length;
   if (same > 0) printer.note(`${same} of ${boxes.length} boxes ${same === 1 ? "has" : "have"} what the file names`);
-  const bytes = boxes.reduce((sum, { fetch_bytes }) => sum + fetch_bytes, 0);
-  const open = boxes
-    .flatMap(({ steps }) => steps)
-    .filter(({ action, size }) => action !== "unchanged" && size === null);
-  if (differences > 0)
-    printer.note(
-      `${formatBytes(bytes)} to fetch${open.length === 0 ? "" : `, and ${open.length} models of unknown size`}`,
-    );
+  const toFetch = fetchText(boxes);
+  if (toFetch !== "") printer.note(toFetch);
   const small = boxes.filter((box) => box.fits === false).map(({ agent }) => agent);
   if (small.length > 0) printer.note(`Too little disk space: ${namesText(small)}`);
   const tight = boxes.filter(({ steps }) => steps.some(({ fits_memory: verdict }) => verdict && verdict !== "fits"));
@@ -86,6 +96,18 @@ export function printPlan(
     const names = namesText(tight.map(({ agent }) => agent));
     printer.note(`Not all models fit the GPUs of ${names} (${FIT_ASSUMPTION})`, "partly: the rest runs on the CPU");
   }
+}
+
+/** `9.1 GB and 1 model of unknown size to fetch`; empty: nothing. */
+export function fetchText(boxes: readonly BoxPlan[]): string {
+  const fetched = boxes.flatMap(({ steps }) => steps).filter(({ action }) => action === "pull" || action === "update");
+  const open = fetched.filter(({ size }) => size === null).length;
+  const bytes = boxes.reduce((sum, { fetch_bytes }) => sum + fetch_bytes, 0);
+  const parts = [
+    ...(fetched.length > open ? [formatBytes(bytes)] : []),
+    ...(open > 0 ? [`${open} ${open === 1 ? "model" : "models"} of unknown size`] : []),
+  ];
+  return parts.length === 0 ? "" : `${parts.join(" and ")} to fetch`;
 }
 
 /** A row for each kind of change. */
