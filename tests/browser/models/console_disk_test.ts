@@ -111,7 +111,7 @@ test("a cleanup removes nothing that is new, and shows the reason", async () => 
   const page = await open("#/boxes/gpu-2");
   await page.getByRole("button", { name: "Clean up…" }).click();
   const dialog = page.getByRole("dialog", { name: "Clean up gpu-2" });
-  await dialog.getByText("Nothing may be removed now.").waitFor();
+  await dialog.getByText("Nothing can be removed now.").waitFor();
   await dialog.getByText(/^2 blobs, 2\d\d\.\d kB kept: it changed less than an hour ago$/).waitFor();
   expect(await dialog.getByRole("button", { name: "Remove 0 B" }).getAttribute("aria-disabled")).toBe("true");
   await pictured(page, "disk-nothing");
@@ -148,6 +148,21 @@ test("a cleanup shows first what it would remove, removes what is chosen, and th
   expect([blob("gpu-1", "d"), partial("gpu-1", "e")].map((path) => existsSync(path))).toEqual([false, true]);
   expect(await panel(page).getByText("Orphaned blobs").count()).toBe(0);
   expect(await panel(page).getByText("Unfinished downloads").count()).toBe(1);
+});
+
+test("a cleanup asks only for the kinds that it has shown", async () => {
+  const page = await open("#/boxes/gpu-1");
+  const asked: unknown[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith("/gpu-1/prune")) asked.push(request.postDataJSON());
+  });
+  await page.getByRole("button", { name: "Clean up…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Clean up gpu-1" });
+  await dialog.getByRole("checkbox", { name: /unfinished download/ }).waitFor();
+  expect(await dialog.getByRole("checkbox").count()).toBe(1);
+  await dialog.getByRole("button", { name: /^Remove/ }).click();
+  await page.getByText(/^Removed 1 blob from gpu-1/).waitFor();
+  expect(asked).toEqual([{ dry_run: true }, { partials: true, orphans: false }]);
 });
 
 test("a model is loaded by its button, and its line follows without a reload", async () => {

@@ -7,7 +7,7 @@ import { Dialog, DialogEnd } from "../../parts/dialog.tsx";
 import { Foreign, plural } from "../../parts/text.tsx";
 import { useAttempt } from "../../parts/work.ts";
 import { useConsole } from "../../shell/console.ts";
-import { type Kind, keptReasons, type Pruned, removable } from "./removal.ts";
+import { agreedOf, type Kind, keptReasons, type Pruned, removable } from "./removal.ts";
 
 interface CleanUpProps {
   readonly agent: string;
@@ -28,10 +28,10 @@ export function CleanUp({ agent, again, onClose }: CleanUpProps): JSX.Element {
   const [found, setFound] = useState<Pruned>();
   const [kinds, setKinds] = useState<ReadonlySet<Kind>>(new Set(KINDS.map(([kind]) => kind)));
   useEffect(() => void start(async () => setFound(await prune({ dry_run: true }))), []);
-  const chosen = found === undefined ? undefined : removable(found, kinds);
-  const isReady = chosen !== undefined && chosen.count > 0 && !isRunning;
-  const remove = async (): Promise<void> => {
-    const { bytes, count } = await prune({ partials: kinds.has("partial"), orphans: kinds.has("orphan") });
+  const chosen = found === undefined ? { count: 0, bytes: 0 } : removable(found, kinds);
+  const isReady = found !== undefined && chosen.count > 0 && !isRunning;
+  const remove = async (shown: Pruned): Promise<void> => {
+    const { bytes, count } = await prune(agreedOf(shown, kinds));
     await again();
     onClose();
     toasts.done(`Removed ${plural(count, "blob")} from ${agent}: ${formatBytes(bytes)} freed`);
@@ -39,7 +39,7 @@ export function CleanUp({ agent, again, onClose }: CleanUpProps): JSX.Element {
   return (
     <Dialog title={`Clean up ${agent}`} onClose={onClose}>
       <div class="dialog-text" role="status">
-        {found === undefined && failure === undefined && <p class="quiet">Looking what may be removed…</p>}
+        {found === undefined && failure === undefined && <p class="quiet">Checking what can be removed…</p>}
         {found !== undefined && <Choices found={found} kinds={kinds} onChange={setKinds} />}
         {found !== undefined && <Kept found={found} />}
       </div>
@@ -48,9 +48,9 @@ export function CleanUp({ agent, again, onClose }: CleanUpProps): JSX.Element {
           type="button"
           class="button primary-danger"
           aria-disabled={!isReady}
-          onClick={() => isReady && void start(remove)}
+          onClick={() => isReady && void start(async () => await remove(found))}
         >
-          {isRunning && found !== undefined ? "Removing…" : `Remove ${formatBytes(chosen?.bytes ?? 0)}`}
+          {isRunning && found !== undefined ? "Removing…" : `Remove ${formatBytes(chosen.bytes)}`}
         </button>
       </DialogEnd>
     </Dialog>
@@ -73,7 +73,7 @@ interface ChoicesProps {
 
 function Choices({ found, kinds, onChange }: ChoicesProps): JSX.Element {
   const present = KINDS.filter(([kind]) => removable(found, new Set([kind])).count > 0);
-  if (present.length === 0) return <p>Nothing may be removed now.</p>;
+  if (present.length === 0) return <p>Nothing can be removed now.</p>;
   const change = (kind: Kind, isChosen: boolean): void => {
     const others = [...kinds].filter((each) => each !== kind);
     onChange(new Set(isChosen ? [...others, kind] : others));

@@ -15,6 +15,12 @@ export function removable({ removed }: Pruned, kinds: ReadonlySet<Kind>): Sum {
   return { count: wanted.length, bytes: wanted.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
+/** What a prune may remove: kinds that are chosen, and of which something was found. Nobody has seen the others. */
+export function agreedOf(found: Pruned, kinds: ReadonlySet<Kind>) {
+  const isAgreed = (kind: Kind): boolean => kinds.has(kind) && removable(found, new Set([kind])).count > 0;
+  return { partials: isAgreed("partial"), orphans: isAgreed("orphan") };
+}
+
 /** Each reason why something stays, with how much. */
 export function keptReasons({ kept }: Pruned): readonly (readonly [reason: string, sum: Sum])[] {
   const byReason = Map.groupBy(kept, ({ reason }) => reason);
