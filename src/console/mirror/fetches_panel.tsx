@@ -19,7 +19,7 @@ export function FetchesPanel({ read: { fetches, failure, isRead, again } }: Fetc
   return (
     <Panel title="Fetches">
       {failure !== undefined && <Failure failure={failure} />}
-      {isRead && fetches.length === 0 && <p class="quiet none">Nothing was fetched yet.</p>}
+      {isRead && fetches.length === 0 && <p class="quiet none">Nothing has been fetched yet.</p>}
       <ul class="jobs" aria-label="Fetches">
         {[...active, ...ended].map((fetch) => (
           <FetchLine key={fetch.id} fetch={fetch} again={again} />

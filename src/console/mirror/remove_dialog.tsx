@@ -32,7 +32,7 @@ export function RemoveDialog({ model: { name, size }, again, onClose }: RemoveDi
             <span class="quiet">Data shared with other models is kept.</span>
           </p>
         )}
-        <p class="quiet">Boxes keep what they have pulled. Those without internet cannot pull it any more.</p>
+        <p class="quiet">Boxes keep what they have pulled. Those without internet can no longer pull it.</p>
       </div>
       <DialogEnd failure={failure} cancel={onClose}>
         <button

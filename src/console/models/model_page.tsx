@@ -172,7 +172,7 @@ interface RegistryWordsProps {
 function RegistryWords({ update, nowMs }: RegistryWordsProps): JSX.Element {
   const { state, checked_at: checked, reason, registry_size: size } = update;
   const words = {
-    current: "The same",
+    current: "The same version",
     outdated: `A newer version, ${formatBytes(size ?? 0)}`,
     local: "Not there: a copy, or built on a box",
     unknown: `Unknown: ${reason ?? "no reason given"}`,

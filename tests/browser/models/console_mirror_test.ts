@@ -71,7 +71,7 @@ async function fetchModel(page: Page, name: string): Promise<void> {
 test("an empty mirror shows what to do, and a fetched model is in the list without a reload", async () => {
   const page = await open();
   await page.getByText("The mirror is empty.").waitFor();
-  await page.getByText("Nothing was fetched yet.").waitFor();
+  await page.getByText("Nothing has been fetched yet.").waitFor();
   await pictured(page, "mirror-empty");
   await fetchModel(page, names.phi);
   await entry(page, names.phi).getByText("on no box").waitFor();
