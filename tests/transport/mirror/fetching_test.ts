@@ -42,6 +42,8 @@ interface Choices {
   readonly onProgress?: (progress: Fetched) => void;
   readonly freeBytes?: number;
   readonly mirror?: Mirror;
+  /** After so long without a byte, a connection counts as stalled. */
+  readonly silenceMs?: number;
 }
 
 async function fetchIt({
@@ -50,8 +52,9 @@ async function fetchIt({
   bytesPerSecond,
   onProgress,
   mirror = site.mirror,
+  silenceMs = 30_000,
 }: Choices = {}): Promise<Fetched> {
-  const source = new RegistrySource({ registries: insecure(registry.host), silenceMs: 500 });
+  const source = new RegistrySource({ registries: insecure(registry.host), silenceMs });
   return await fetchModel(parseModelName(model), {
     mirror,
     source,
@@ -110,6 +113,7 @@ describe("fetchModel()", () => {
       registry.break("m", { kind, atByte: 2 * MB });
       let isHealing = false;
       const fetched = fetchIt({
+        silenceMs: 500,
         onProgress: ({ receivedBytes }) => {
           if (receivedBytes < 1.9 * MB || isHealing) return;
           isHealing = true;

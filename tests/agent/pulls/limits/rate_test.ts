@@ -24,6 +24,20 @@ async function openBox(bytesPerSecond: number): Promise<PullSite> {
   return box;
 }
 
+class WatchedLimit extends RateLimit {
+  /** How many wait until their bytes may pass. */
+  waiting = 0;
+
+  override async take(bytes: number, signal?: AbortSignal): Promise<void> {
+    this.waiting += 1;
+    try {
+      await super.take(bytes, signal);
+    } finally {
+      this.waiting -= 1;
+    }
+  }
+}
+
 describe("RateLimit", () => {
   test.each([10_000, MB, 50 * MB, 1000 * MB])(
     "keeps 64 readers together to %d bytes a second for a minute",
@@ -83,8 +97,8 @@ describe("pulls within a rate", () => {
     expect(job).toMatchObject({ state: "succeeded", model: name });
     // Whether the last look saw the small config too is a matter of chance.
     expect(job.completed_bytes).toBeWithin(5 * MB, 5 * MB + 1000);
-    // 5 MB, of which a quarter of a second may pass at once after a pause.
-    expect((performance.now() - beganAtMs) / 1000).toBeWithin(0.99, 4);
+    // 5 MB, of which a quarter of a second may pass at once after a pause. A busy machine may be slower.
+    expect((performance.now() - beganAtMs) / 1000).toBeGreaterThanOrEqual(0.99);
     expect(box.fetchedBytes("limited")).toBeLessThanOrEqual(5 * MB * 1.02);
     expect((await box.ollama.listModels()).map(({ name: each, digest }) => [each, digest])).toEqual([
       [name, box.registry.manifestDigest("limited")],
@@ -202,7 +216,7 @@ describe("LimitedSources", () => {
     const mirrored = mirroredBytes(share.mirror, copy);
     const clock = new ManualClock();
     const sources = { bytesOf: async () => await Promise.resolve(mirrored) };
-    const limit = new RateLimit(MB, clock);
+    const limit = new WatchedLimit(MB, clock);
     const limitedSources = new LimitedSources({
       sources,
       registry: sourceOf(),
@@ -217,17 +231,16 @@ describe("LimitedSources", () => {
       for (let next = await chunks?.next(); next?.done === false; next = await chunks?.next())
         read += next.value.length;
     })();
+    /** Time stands still while the share is read. */
+    const passed = async (): Promise<void> => {
+      await clock.advance(50);
+      await until(() => limit.waiting > 0 || read === weights.length);
+    };
     for (let second = 1; second <= 2; second++) {
-      for (let step = 0; step < 20; step++) {
-        await clock.advance(50);
-        await Bun.sleep(5);
-      }
+      for (let step = 0; step < 20; step++) await passed();
       expect(read).toBeWithin(second * MB * 0.85, second * MB * 1.3);
     }
-    for (let step = 0; step < 40; step++) {
-      await clock.advance(50);
-      await Bun.sleep(5);
-    }
+    while (read < weights.length) await passed();
     await reading;
     expect(read).toBe(weights.length);
   });
