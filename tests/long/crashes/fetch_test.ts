@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { utimesSync } from "node:fs";
 import { RegistrySite } from "#tests/process/site/registry_site.ts";
 import { until } from "#tests/process/site/site.ts";
-import { unfinishedBytes, unfinishedFiles } from "../mirror/unfinished.ts";
+import { caughtUp, unfinishedBytes, unfinishedFiles } from "../mirror/unfinished.ts";
 import { killedAtEach, pointsOf } from "./one_verb.ts";
 import { AGENT, type Wire } from "./wire.ts";
 
@@ -55,14 +55,16 @@ test("an agent killed at any step of a fetch and started again has the model in 
 test("an agent killed at 30 % of a fetch goes on there, and a second source fetches nothing of it again", async () => {
   await using site = await RegistrySite.open();
   const { registry, insecure } = site;
-  const bytes = 20_000_000;
-  const model = registry.offer("big", { layers: [bytes, 1000], bytesPerSecond: 5_000_000 });
+  const [bytes, bytesPerSecond] = [20_000_000, 5_000_000];
+  const model = registry.offer("big", { layers: [bytes, 1000], bytesPerSecond });
   const { url } = await site.ollama({});
   const args = ["--mirror-source", ...insecure];
   const dying = await site.agent(AGENT, url, args);
   const ask = site.start("client.ts", ["--share", site.share, "mirror", "add", model, "--agent", AGENT]);
   await until(() => unfinishedBytes(site.share) > 0.3 * bytes, "30 % are in the mirror");
+  await caughtUp(site, "big");
   expect(await dying.stop("SIGKILL")).toBe(KILLED);
+  registry.setSpeed("big", bytesPerSecond);
   await site.agent("gpu-2", url, args);
   await site.agent(AGENT, url, args);
   const second = site.start("client.ts", ["--share", site.share, "mirror", "add", model, "--agent", "gpu-2"]);

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { RegistrySite } from "#tests/process/site/registry_site.ts";
 import { until } from "#tests/process/site/site.ts";
+import { caughtUp } from "./unfinished.ts";
 
 const BYTES = 20_000_000;
 const BYTES_PER_SECOND = 5_000_000;
@@ -23,7 +24,9 @@ test(
     const path = `/v1/mirror/fetches/${Object(started.answer["fetch"]).id}`;
     const completed = async () => Number((await dying.call("GET", path)).answer["completed_bytes"]);
     await until(async () => (await completed()) > 0.3 * BYTES, "30 % are in the mirror");
+    await caughtUp(site, "fetched");
     await dying.process.stop("SIGKILL");
+    registry.setSpeed("fetched", BYTES_PER_SECOND);
     const before = registry.served("fetched").bytes;
 
     const next = await site.restart(dying, undefined, ["--mirror", ...insecure]);

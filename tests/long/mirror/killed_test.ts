@@ -4,13 +4,13 @@ import { Job } from "#src/protocol.ts";
 import { RegistrySite } from "#tests/process/site/registry_site.ts";
 import { type ProcessSite, until } from "#tests/process/site/site.ts";
 import { Box } from "./boxes.ts";
-import { unfinishedBytes } from "./unfinished.ts";
+import { caughtUp, unfinishedBytes } from "./unfinished.ts";
 
 /** With a real Ollama as large as the figures are for. */
 const BYTES = process.env["OLLAMA_TEST_BINARY"] === undefined ? 20_000_000 : 300_000_000;
 /** So that a pull takes some seconds. */
 const PULL_RATE = `${BYTES / 8_000_000}MB/s`;
-/** At the registry: what it has sent and nobody has read does not count much. */
+/** At the registry. */
 const BYTES_PER_SECOND = BYTES / 4;
 const KILLED = 128 + 9;
 const LIMIT_MS = 120_000;
@@ -24,7 +24,9 @@ test(
     const args = ["mirror", "add", model, ...insecure];
     const dying = site.start("client.ts", ["--share", site.share, ...args]);
     await until(() => unfinishedBytes(site.share) > 0.3 * BYTES, "30 % are in the mirror");
+    await caughtUp(site, "fetched");
     expect(await dying.stop("SIGKILL")).toBe(KILLED);
+    registry.setSpeed("fetched", BYTES_PER_SECOND);
     expect((await site.gpuctl("mirror", "list", "--json")).stdout).toContain('"models":[]');
     // The next one waits 30 s until it is sure that the first is gone.
     const child = site.start("client.ts", ["--share", site.share, ...args]);
