@@ -8,6 +8,8 @@ import { limitedTo } from "#tests/agent/pulls/limits/limited_box.ts";
 const MB = 1_000_000;
 const SIZE = 256 * MB;
 const PARTS = 16;
+const LEAST = 0.95;
+const TRIES = 3;
 
 // Slow enough for a busy machine, which passes on 30 MB/s at times: higher rates are held in simulated time.
 test.each([1, 4, 8])(
@@ -35,14 +37,19 @@ test.each([1, 4, 8])(
       for (let part = 0; part < PARTS; part++) readings.push(read(url, part));
     }
     await Bun.sleep(1000);
-    const [beganAtMs, before] = [performance.now(), bytes];
-    await Bun.sleep(6000);
-    const measured = ((bytes - before) * 1000) / (performance.now() - beganAtMs);
+    const measured = async (): Promise<number> => {
+      const [beganAtMs, before] = [performance.now(), bytes];
+      await Bun.sleep(6000);
+      return ((bytes - before) * 1000) / (performance.now() - beganAtMs);
+    };
+    const rates = [await measured()];
+    // A machine that stands still loses what it did not read then. A rate that is never reached fails each time.
+    while ((rates.at(-1) ?? 0) < rate * LEAST && rates.length < TRIES) rates.push(await measured());
     left.abort();
     await Promise.allSettled(readings);
-    process.stdout.write(
-      `| ${megabytes} MB/s | ${(measured / MB).toFixed(2)} MB/s in 6 s over ${readings.length} connections |\n`,
-    );
-    expect(measured).toBeWithin(rate * 0.95, rate * 1.05);
+    const shown = rates.map((each) => `${(each / MB).toFixed(2)} MB/s`).join(", ");
+    process.stdout.write(`| ${megabytes} MB/s | ${shown} in 6 s each over ${readings.length} connections |\n`);
+    for (const each of rates) expect(each).toBeLessThan(rate * 1.05);
+    expect(rates.at(-1)).toBeGreaterThan(rate * LEAST);
   },
 );
