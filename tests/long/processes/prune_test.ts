@@ -15,7 +15,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { Registry } from "#sim/registry/registry.ts";
 import { ModelsFolder } from "#src/agent/disk/models_folder.ts";
 import { pruneDisk, showDisk } from "#src/agent/models/disk_verbs.ts";
 import { type Clock, systemClock } from "#src/base/clock.ts";
@@ -24,7 +23,7 @@ import { compareTexts } from "#src/base/order.ts";
 import { DiskDocument, PrunedDocument } from "#src/documents/models/disk.ts";
 import type { Pruned } from "#src/protocol.ts";
 import { OllamaProcess } from "#tests/process/site/ollama_process.ts";
-import { ProcessSite } from "#tests/process/site/site.ts";
+import { RegistrySite } from "#tests/process/site/registry_site.ts";
 import { createSample } from "#tests/server/ollama/clients/site/sample_model.ts";
 import { PullSite } from "#tests/support/sites/pull_site.ts";
 import { until } from "#tests/support/until.ts";
@@ -181,11 +180,13 @@ test("disk counts to the byte, prune spares a running pull, then removes what is
   const slow = site.registry.offer("slow", { layers: [6 * MB, 10], bytesPerSecond: 2 * MB });
   const job = site.jobs.pull(slow);
   await until(() => site.job(job.id).completed_bytes > MB);
+  site.registry.setSpeed("slow", MB / 5);
   for (const dryRun of [true, false]) {
     const during = await prune(dryRun);
     expect([during.count, during.bytes, during.removed]).toEqual([0, 0, []]);
     expect(new Set(during.kept.map(({ reason }) => reason))).toEqual(new Set([`${slow} is being pulled`]));
   }
+  site.registry.setSpeed("slow", Number.POSITIVE_INFINITY);
   const ended = await site.ended(job);
   expect([ended.state, ended.retries]).toEqual(["succeeded", 0]);
 
@@ -213,13 +214,13 @@ test("disk counts to the byte, prune spares a running pull, then removes what is
 }, 120_000);
 
 test("prunes by gpuctl and over HTTP, beside a pull on a share, remove nothing, and no byte is fetched twice", async () => {
-  const share = new ProcessSite();
-  const registry = await Registry.start();
+  await using share = await RegistrySite.open();
+  const { registry, insecure } = share;
   const layers = [20 * MB, 1_000];
   const model = registry.offer("wanted", { layers, bytesPerSecond: MB / 5 });
   const modelsDir = join(share.dir, "models");
   const simulated = await share.ollama({ modelsDir, catalog: [] });
-  const settings = ["--ollama-models", modelsDir, "--preflight", "on", "--insecure-registry", registry.host];
+  const settings = ["--ollama-models", modelsDir, "--preflight", "on", ...insecure];
   await share.agent("gpu-1", simulated.url, settings);
   const server = await share.server();
   const orphan = join(modelsDir, "blobs", `sha256-${"d".repeat(64)}`);
@@ -242,6 +243,4 @@ test("prunes by gpuctl and over HTTP, beside a pull on a share, remove nothing, 
   expect(registry.served("wanted").bytes).toBe(20 * MB + 1_000);
   const [usage] = DiskDocument.parse(JSON.parse((await share.gpuctl("disk", "--json")).stdout)).agents;
   expect(usage?.usage).toMatchObject({ orphans_bytes: lengthOf(orphan), partials_bytes: 0 });
-  await share.close();
-  await registry.stop();
 }, 60_000);
