@@ -101,6 +101,23 @@ test("the disk of a box is shown with its models and what is left over, wide and
   }
 });
 
+test("all models of a disk are shown, and fewer again, by one button that keeps the focus", async () => {
+  const page = await open("#/boxes/gpu-2");
+  const models = Array.from({ length: 10 }, (_, index) => ({ name: `m${index}`, own_bytes: 10, shared_bytes: 0 }));
+  await page.route("**/v1/agents/gpu-2/disk", async (route) => {
+    const document = await (await route.fetch()).json();
+    Object.assign(document.agents[0].usage, { models });
+    await route.fulfill({ json: document });
+  });
+  await page.getByRole("button", { name: "Measure again" }).click();
+  await page.getByRole("button", { name: "Show 2 smaller models" }).focus();
+  await page.keyboard.press("Enter");
+  await panel(page).getByText("m9").waitFor();
+  expect(await focused(page)).toBe("BUTTON Show fewer models");
+  await page.keyboard.press("Enter");
+  await panel(page).getByText("m9").waitFor({ state: "detached" });
+});
+
 test("a viewer sees the disk and cannot clean it up or load a model", async () => {
   const page = await open("#/boxes/gpu-1", "viewer");
   await panel(page).getByText("Orphaned blobs 120.0 kB").waitFor();

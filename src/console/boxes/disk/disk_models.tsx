@@ -15,7 +15,7 @@ export function DiskModels({ usage }: { readonly usage: Usage }): JSX.Element | 
   const [first] = models;
   const most = first === undefined ? 1 : first.own_bytes + first.shared_bytes;
   const shown = isWhole ? models : models.slice(0, FEW);
-  const hidden = models.length - shown.length;
+  const others = models.length - FEW;
   return (
     <div>
       <ul class="disk-models" aria-label="Models on this disk">
@@ -23,9 +23,9 @@ export function DiskModels({ usage }: { readonly usage: Usage }): JSX.Element | 
           <DiskModel key={model.name} model={model} most={most} />
         ))}
       </ul>
-      {hidden > 0 && (
-        <button type="button" class="button quiet-button" onClick={() => setWhole(true)}>
-          {`Show ${plural(hidden, "smaller model")}`}
+      {others > 0 && (
+        <button type="button" class="button quiet-button" onClick={() => setWhole(!isWhole)}>
+          {isWhole ? "Show fewer models" : `Show ${plural(others, "smaller model")}`}
         </button>
       )}
     </div>
