@@ -19,7 +19,7 @@ const FILES = [...new Bun.Glob("*_test.ts").scanSync({ cwd: import.meta.dir })]
   .map((name) => name.slice(0, -"_test.ts".length))
   .toSorted();
 /** These keep one machine busy about as long as all others keep the other: each has one processor, emulated. */
-const SECOND = new Set(["ending", "failover", "fleet", "outage"]);
+const SECOND = new Set(["ending", "failover", "fleet", "mirror", "outage"]);
 /** In the short form only when they are asked for. */
 const LONG = new Set(["chaos"]);
 /** Far more than it takes. */
