@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#src/base/clock.ts";
 import { CourierError } from "#src/base/errors.ts";
 import { main } from "#src/client.ts";
+import { parseFleetFile } from "#src/program/desired/fleet_file.ts";
 import { VERSION } from "#src/program/flags.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
 import type { Transport } from "#src/transport.ts";
@@ -29,14 +30,23 @@ describe("--help", () => {
     expect(stdout).toContain("$ gpuctl pull phi4 --agent gpu-1");
   });
 
-  test.each(["agents", "list", "pull", "rm", "jobs", "ping"])("teaches %s by examples", async (verb) => {
-    const { status, stdout } = await site.run([verb, "--help"]);
-    expect(status).toBe(0);
-    expect(stdout).toContain(`Examples:\n  $ gpuctl ${verb}`);
-    expect(stdout).toContain("\nMore options: gpuctl help options\n");
-    expect(stdout).not.toContain("--verify-agents");
-    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  test.each(["plan", "apply"])("%s shows a file that it accepts", async (verb) => {
+    const [, shown = ""] = (await site.run([verb, "--help"])).stdout.split("\nA file:\n");
+    const [file = ""] = shown.split("\n\nMore options");
+    expect(parseFleetFile(file, "fleet.yaml").models.map(({ name }) => name)).toEqual(["phi4:latest", "gemma3:12b"]);
   });
+
+  test.each(["agents", "list", "pull", "rm", "jobs", "ping", "plan", "apply", "mirror add", "mirror verify"])(
+    "teaches %s by examples",
+    async (verb) => {
+      const { status, stdout } = await site.run([...verb.split(" "), "--help"]);
+      expect(status).toBe(0);
+      expect(stdout).toContain(`Examples:\n  $ gpuctl ${verb}`);
+      expect(stdout).toContain("\nMore options: gpuctl help options\n");
+      expect(stdout).not.toContain("--verify-agents");
+      for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    },
+  );
 });
 
 test.each([40, 50, 62, 80])("help fits a terminal of %p columns, but for what can be copied", async (columns) => {

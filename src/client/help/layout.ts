@@ -3,7 +3,8 @@ import type { Program } from "../base_command.ts";
 
 /** Each verb's help ends with where the options of all verbs are. */
 export function pointToOptions(program: Program): void {
-  for (const verb of program.commands) verb.addHelpText("after", "\nMore options: gpuctl help options");
+  for (const verb of program.commands)
+    for (const each of [verb, ...verb.commands]) each.addHelpText("after", "\nMore options: gpuctl help options");
 }
 
 /** The rows as a list of terms and descriptions. @param width of the screen */

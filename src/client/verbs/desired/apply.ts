@@ -13,6 +13,7 @@ import type { Pulled } from "../../pulls/follow.ts";
 import { MAX_WAIT } from "../../pulls/max_wait.ts";
 import { type AskedPull, pullAll, type StartChoices, startPull } from "../../pulls/start.ts";
 import { connected, type Run, type Session } from "../../session.ts";
+import { FILE_EXAMPLE } from "./plan.ts";
 import { type FleetPlan, fetchText, printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 
 interface ApplyChoices extends StartChoices {
@@ -28,10 +29,10 @@ export function addApplyVerb(program: Program, run: Run): void {
       "Pull, update and delete models until the fleet has what a file names. Shows the plan and asks first.\n" +
         "Deletes only with prune: true in the file, after the pulls, and not on a box where one of them failed.",
     )
-    .argument("<file>", "YAML: models with name, on and perhaps digest; prune")
+    .argument("<file>", "YAML, such as the one below")
     .addOption(MAX_WAIT)
     .addOption(YES)
-    .addHelpText("after", examples("apply fleet.yaml", "apply fleet.yaml --yes"))
+    .addHelpText("after", examples("apply fleet.yaml", "apply fleet.yaml --yes") + FILE_EXAMPLE)
     .action(
       async (file, choices) =>
         await run(async (session) => {

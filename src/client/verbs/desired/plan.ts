@@ -9,6 +9,18 @@ import { printPlan, readFleetFile, readPlan } from "./shown_plan.ts";
 const DIFFERENT = 2;
 const FAILED = 1;
 
+/** The end of the help of plan and apply. */
+export const FILE_EXAMPLE = `
+
+A file:
+  models:
+    - name: phi4
+      on: [gpu-1, "gpu-2*", "label:zone=a"]
+    - name: gemma3:12b
+      on: all
+      digest: "f4031aab637d"   # optional
+  prune: false                 # true: other models are deleted from these boxes`;
+
 /** @param run without a connection: the file is read first, and each failure has the same status */
 export function addPlanVerb(program: Program, run: Run): void {
   program
@@ -19,14 +31,14 @@ export function addPlanVerb(program: Program, run: Run): void {
         "Without a file: show how the fleet differs from the one that gpu-server keeps it to (--desired).\n" +
         "Exits with 0 if there is nothing to do, with 2 if there is, and with 1 after a failure. A box that is away is unknown, and no difference.",
     )
-    .argument("[file]", "YAML: models with name, on and perhaps digest; prune")
+    .argument("[file]", "YAML, such as the one below")
     .addHelpText(
       "after",
       examples(
         "plan fleet.yaml",
         "plan --server https://gpu.example.org",
         "plan fleet.yaml --json | jq '.boxes[] | select(.fits == false)'",
-      ),
+      ) + FILE_EXAMPLE,
     )
     .action(async (file) => await run(async (session) => await showPlan(session, file)));
 }

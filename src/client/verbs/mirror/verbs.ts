@@ -129,7 +129,7 @@ function addVerify(mirror: Command, open: () => MirrorVerb): void {
       "Read the blobs of models whole, and name those that are damaged or missing. Exits with 1 if there are any.",
     )
     .argument("[model...]", "as gpuctl mirror list shows it (default: all)")
-    .option("--remove-damaged", "remove damaged blobs; mirror add or import then copies only these again", false)
+    .option("--remove-damaged", "remove damaged blobs; mirror add or import then copies only these again")
     .addHelpText("after", examples("mirror verify", "mirror verify phi4 --remove-damaged"))
     .action(async (models, choices) => await verifyMirror(open(), models, choices));
 }

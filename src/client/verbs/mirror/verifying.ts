@@ -6,7 +6,7 @@ import { type VerifiedModel, verifyModels } from "../../../transport/mirror/read
 import type { MirrorVerb } from "./verb.ts";
 
 export interface VerifyChoices {
-  readonly removeDamaged: boolean;
+  readonly removeDamaged?: boolean | undefined;
 }
 
 /** Reading a large mirror takes hours. */
@@ -23,7 +23,7 @@ export async function verifyMirror(verb: MirrorVerb, models: readonly string[], 
     shownAtMs = clock.monotonic();
     printer.note(`${formatBytes(readBytes)} verified`);
   };
-  const removes = choices.removeDamaged;
+  const { removeDamaged: removes = false } = choices;
   let isWhole = true;
   for await (const verified of verifyModels({
     mirror,
