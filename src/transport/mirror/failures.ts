@@ -30,3 +30,9 @@ export function mirrorFailure(action: string, path: string, error: unknown): Cou
     cause: error,
   });
 }
+
+export function noMirror(path: string): CourierError {
+  return new CourierError("not_found", `The share has no mirror: ${path}`, {
+    hint: "Is the share mounted? gpuctl mirror add or import makes the mirror",
+  });
+}

@@ -2,7 +2,7 @@
 import { rmdir, unlink } from "node:fs/promises";
 import { CourierError } from "../../base/errors.ts";
 import { formatModelName, type ModelName } from "../../base/model_name.ts";
-import { mirrorFailure } from "./failures.ts";
+import { mirrorFailure, noMirror } from "./failures.ts";
 import { absent, HeldFolder } from "./held_folder.ts";
 import { BLOBS, blobName, MANIFESTS, TEMPORARY } from "./layout.ts";
 import { blobSizes, modelsIn } from "./listing.ts";
@@ -121,7 +121,7 @@ async function removeEmptyFolders(root: HeldFolder, { host, namespace, model }: 
 async function changing(mirror: Mirror, change: (root: HeldFolder) => Promise<Freed>): Promise<Freed> {
   try {
     await using root = await absent(HeldFolder.openRoot(mirror.path));
-    if (root === null) throw new CourierError("not_found", `The share has no mirror: ${mirror.path}`);
+    if (root === null) throw noMirror(mirror.path);
     return await change(root);
   } catch (error) {
     throw mirrorFailure("change the mirror", mirror.path, error);

@@ -1,6 +1,17 @@
 // The verbs under mirror, on a share that is a folder.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Registry } from "#sim/registry/registry.ts";
 import { ClientSite } from "#tests/support/sites/client_run.ts";
@@ -78,6 +89,23 @@ describe("gpuctl mirror", () => {
       expect((await gpuctl("add", model, "--insecure-registry", "")).status).toBe(64);
     } finally {
       await registry.stop();
+    }
+  });
+
+  test("counts one blob and one file as such, and has a hint for a mirror that is missing", async () => {
+    const { blobs } = site.mirrored("registry.ollama.ai/library/phi4/latest", ["config", "weights"]);
+    const [, weights = ""] = blobs.keys();
+    rmSync(site.at("blobs", weights.replace(":", "-")));
+    expect((await gpuctl("list")).stdout).toContain("incomplete: 1 blob missing");
+    const verified = await gpuctl("verify");
+    expect([verified.status, verified.stdout]).toEqual([1, expect.stringContaining("gpuctl mirror add or import")]);
+    writeFileSync(site.at("blobs", `sha256-${"0".repeat(64)}`), "left");
+    utimesSync(site.at("blobs", `sha256-${"0".repeat(64)}`), 0, 0);
+    expect((await gpuctl("gc")).stdout).toBe("removed 1 file, freed 4 B\n");
+    rmSync(site.at(), { recursive: true });
+    for (const verb of ["gc", "verify"]) {
+      const { status, stderr } = await gpuctl(verb);
+      expect([status, stderr]).toEqual([66, expect.stringContaining("Is the share mounted?")]);
     }
   });
 

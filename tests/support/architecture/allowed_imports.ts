@@ -235,7 +235,7 @@ export const ROWS: readonly { readonly files: string; readonly may: readonly str
       MIRROR,
       MIRROR_READING,
       IN_VERBS,
-      "src/client/{run/reach,pulls/mirror/*,output/{printer,table,unavailable}}.ts",
+      "src/client/{run/reach,pulls/mirror/*,output/{counts,printer,table,unavailable}}.ts",
     ],
   },
   {

@@ -5,6 +5,7 @@ import { namesText } from "../../../base/order.ts";
 import { isListed } from "../../../courier/selection.ts";
 import type { DesiredDocument, DriftDocument } from "../../../documents/models/desired.ts";
 import type { Tone } from "../../../program/style.ts";
+import { countText } from "../../output/counts.ts";
 import { type Column, MODEL_NAME } from "../../output/table.ts";
 import type { Session } from "../../session.ts";
 import { requireKnown } from "./shown_plan.ts";
@@ -55,7 +56,7 @@ export function printDrift({ printer, courier }: Session, document: DesiredDocum
   else if (isOld(document, nowMs))
     printer.note(`Compared ${formatAgo(document.checked_at, nowMs)}: gpu-server cannot read the fleet since`);
   else if (drift.length === 0)
-    printer.note(`Nothing differs from ${name}${models === 0 ? "" : `, which names ${models} models`}`);
+    printer.note(`Nothing differs from ${name}${models === 0 ? "" : `, which names ${countText(models, "model")}`}`);
   if (unknown.length > 0) printer.note(`Unknown, and no difference: ${namesText(unknown)}`);
   if (problem !== null) printer.note(`Problem: ${problem}`);
 }

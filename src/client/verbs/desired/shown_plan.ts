@@ -7,6 +7,7 @@ import { type DesiredFleet, MAX_FLEET_FILE_BYTES, parseFleetFile } from "../../.
 import { type BoxPlan, countDifferences, planFleet, type Step } from "../../../program/desired/plan_fleet.ts";
 import { FIT_ASSUMPTION } from "../../../program/registry/model_fit.ts";
 import type { Tone } from "../../../program/style.ts";
+import { countText } from "../../output/counts.ts";
 import type { Column } from "../../output/table.ts";
 import { readTextFile } from "../../roster/read_file.ts";
 import type { Session } from "../../session.ts";
@@ -105,7 +106,7 @@ export function fetchText(boxes: readonly BoxPlan[]): string {
   const bytes = boxes.reduce((sum, { fetch_bytes }) => sum + fetch_bytes, 0);
   const parts = [
     ...(fetched.length > open ? [formatBytes(bytes)] : []),
-    ...(open > 0 ? [`${open} ${open === 1 ? "model" : "models"} of unknown size`] : []),
+    ...(open > 0 ? [`${countText(open, "model")} of unknown size`] : []),
   ];
   return parts.length === 0 ? "" : `${parts.join(" and ")} to fetch`;
 }

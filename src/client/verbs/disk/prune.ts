@@ -9,6 +9,7 @@ import type { ChangeChoices } from "../../asking/confirm.ts";
 import { askEach, chosenViews, type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { DRY_RUN, examples, type Program, YES } from "../../base_command.ts";
 import { parseAgents } from "../../output/agent_names.ts";
+import { countText } from "../../output/counts.ts";
 import type { Run, Session } from "../../session.ts";
 
 type Choices = ChangeChoices & PruneChoices;
@@ -65,7 +66,7 @@ async function mayRemove(
   const bytes = found.reduce((sum, each) => sum + each.bytes, 0);
   const [only] = views;
   const place = views.length === 1 && only !== undefined ? only.agent : `${views.length} boxes`;
-  const question = `Remove ${blobs(count)} (${formatBytes(bytes)}) from ${place}`;
+  const question = `Remove ${countText(count, "blob")} (${formatBytes(bytes)}) from ${place}`;
   const answer = await io.ask?.(`${visibleText(question, " ")}? [y/N] `);
   if (typeof answer === "string" && /^y(?:es)?$/i.test(answer.trim())) return true;
   printer.note("Nothing was changed");
@@ -74,14 +75,10 @@ async function mayRemove(
 
 function describePruned({ dry_run, count, bytes, kept, truncated = [] }: ShownPruned): string {
   const done = dry_run ? "would remove" : "removed";
-  const removed = count === 0 ? "nothing to remove" : `${done} ${blobs(count)}, ${formatBytes(bytes)}`;
+  const removed = count === 0 ? "nothing to remove" : `${done} ${countText(count, "blob")}, ${formatBytes(bytes)}`;
   const [first] = kept;
   if (first === undefined) return removed;
   const reasons = new Set(kept.map(({ reason }) => reason));
   const more = truncated.includes("kept") ? "over " : "";
-  return `${removed}; ${more}${blobs(kept.length)} kept: ${first.reason}${reasons.size > 1 ? ", and other reasons" : ""}`;
-}
-
-function blobs(count: number): string {
-  return count === 1 ? "1 blob" : `${count} blobs`;
+  return `${removed}; ${more}${countText(kept.length, "blob")} kept: ${first.reason}${reasons.size > 1 ? ", and other reasons" : ""}`;
 }

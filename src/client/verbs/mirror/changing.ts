@@ -5,6 +5,7 @@ import { formatModelName, normalModelName, parseModelName } from "../../../base/
 import { ExitStatus } from "../../../program/exit.ts";
 import { importModels } from "../../../transport/mirror/importing.ts";
 import { collectGarbage, removeModel } from "../../../transport/mirror/upkeep.ts";
+import { countText } from "../../output/counts.ts";
 import type { MirrorVerb } from "./verb.ts";
 
 /** Each model has its own result: one that is damaged does not keep the others away. */
@@ -40,5 +41,10 @@ export async function removeFromMirror({ mirror, printer }: MirrorVerb, models: 
 export async function collectMirror({ mirror, io, printer }: MirrorVerb): Promise<void> {
   const { files, bytes } = await collectGarbage(mirror, io.clock.now());
   if (printer.json) printer.document({ files, bytes });
-  else printer.line(files === 0 ? "nothing to remove" : `removed ${files} files, freed ${formatBytes(bytes)}`);
+  else printer.line(freedText(files, bytes));
+}
+
+/** What a cleanup of the mirror removed. */
+export function freedText(files: number, bytes: number): string {
+  return files === 0 ? "nothing to remove" : `removed ${countText(files, "file")}, freed ${formatBytes(bytes)}`;
 }

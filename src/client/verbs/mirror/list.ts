@@ -6,6 +6,7 @@ import { type FleetModels, modelsInStates } from "../../../courier/models.ts";
 import { type MirrorDocument, mirrorDocument } from "../../../documents/models/mirror.ts";
 import { listMirror } from "../../../transport/mirror/listing.ts";
 import type { Mirror } from "../../../transport/mirror/mirror.ts";
+import { countText } from "../../output/counts.ts";
 import { type Column, MODEL_NAME } from "../../output/table.ts";
 import { noteUnavailable } from "../../output/unavailable.ts";
 import type { Session } from "../../session.ts";
@@ -65,6 +66,6 @@ function rowOf(model: Model): string[] {
 
 function stateOf({ digest, missing_blobs, signed_by }: Model): string {
   if (digest === null) return "damaged: its manifest cannot be read";
-  const state = missing_blobs === 0 ? "complete" : `incomplete: ${missing_blobs} blobs missing`;
+  const state = missing_blobs === 0 ? "complete" : `incomplete: ${countText(missing_blobs, "blob")} missing`;
   return signed_by === null ? state : `${state}, signed`;
 }

@@ -12,6 +12,7 @@ import {
   startEach,
 } from "../../pulls/mirror/server_fetch.ts";
 import type { Session } from "../../session.ts";
+import { freedText } from "./changing.ts";
 
 /** The id is never left out: mirror cancel needs it. */
 const COLUMNS: readonly Column[] = [
@@ -67,8 +68,7 @@ export async function collectOnServer(session: Session): Promise<number> {
   const { printer } = session;
   const freed = await serversMirror(session).collect();
   if (printer.json) printer.document(freed);
-  else if (freed.files === 0) printer.line("nothing to remove");
-  else printer.line(`removed ${freed.files} files, freed ${formatBytes(freed.bytes)}`);
+  else printer.line(freedText(freed.files, freed.bytes));
   return 0;
 }
 

@@ -58,6 +58,6 @@ function linesOf({ name, model, damaged, missing }: VerifiedModel, removes: bool
   const next = removes ? "removed. Bring it back with gpuctl mirror add or import" : "--remove-damaged removes it";
   return [
     ...damaged.map((digest) => `${shown}: ${digest} is damaged, ${next}`),
-    ...missing.map((digest) => `${shown}: ${digest} is missing`),
+    ...missing.map((digest) => `${shown}: ${digest} is missing. Fetch it with gpuctl mirror add or import`),
   ];
 }

@@ -4,7 +4,7 @@ import { unlink } from "node:fs/promises";
 import { CourierError } from "../../../base/errors.ts";
 import { formatModelName, type ModelName } from "../../../base/model_name.ts";
 import type { Layer } from "../../../program/registry/manifest.ts";
-import { mirrorFailure } from "../failures.ts";
+import { mirrorFailure, noMirror } from "../failures.ts";
 import { absent, HeldFolder } from "../held_folder.ts";
 import { BLOBS, blobName } from "../layout.ts";
 import { modelsIn } from "../listing.ts";
@@ -46,7 +46,7 @@ export async function* verifyModels(options: VerifyingOptions): AsyncGenerator<V
   const verdicts = new Map<string, Verdict>();
   try {
     await using root = await absent(HeldFolder.openRoot(mirror.path, mirror.guard));
-    if (root === null) throw new CourierError("not_found", `The share has no mirror: ${mirror.path}`);
+    if (root === null) throw noMirror(mirror.path);
     for await (const { name, model } of modelsIn(root)) {
       if (isNamed && !wanted.delete(formatModelName(name).toLowerCase())) continue;
       for (const layer of model?.manifest.layers ?? []) {
