@@ -36,6 +36,9 @@ describe("disk", () => {
     expect(one).toContain("phi4:latest");
     expect(one).toContain("download eeeeeeeeeeee of gemma3:12b");
     expect(one).toContain("orphan dddddddddddd");
+    // A time of day would be in another time zone than the reader's.
+    for (const left of ["download e", "orphan d"])
+      expect(one.split("\n").find((line) => line.startsWith(left))).toMatch(/ (?:just now|\d+ \w+ ago)$/);
     for (const line of `${all.stdout}${one}`.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 

@@ -1,5 +1,5 @@
 // The verb disk.
-import { formatBytes } from "../../../base/format.ts";
+import { formatAgo, formatBytes } from "../../../base/format.ts";
 import type { AgentView } from "../../../courier/agent_view.ts";
 import type { ShownUsage } from "../../../courier/disk.ts";
 import { diskDocument } from "../../../documents/models/disk.ts";
@@ -56,7 +56,7 @@ export async function presentViews({ courier, agents }: Session): Promise<readon
 }
 
 function printDisks(session: Session, outcomes: readonly Outcome<ShownUsage>[], inDetail: boolean): void {
-  const { printer } = session;
+  const { printer, courier } = session;
   const rows = outcomes.flatMap(({ agent, answer }) => (answer === undefined ? [] : [usageRow(agent, answer)]));
   if (rows.length > 0) printer.table(COLUMNS, rows);
   const failed = outcomes.filter(({ error }) => error !== undefined);
@@ -65,7 +65,7 @@ function printDisks(session: Session, outcomes: readonly Outcome<ShownUsage>[], 
     if (answer?.note !== undefined) printer.note(`${agent}: orphans may be wrong`, answer.note);
   const [only] = outcomes;
   if (!inDetail || only?.answer === undefined) return;
-  printer.table(PARTS, partRows(only.answer));
+  printer.table(PARTS, partRows(only.answer, courier.now()));
   const { truncated = [] } = only.answer;
   if (truncated.length > 0) printer.note(`Not all ${truncated.join(", ")} are listed; the sums are of everything`);
 }
@@ -76,7 +76,7 @@ function usageRow(agent: string, usage: ShownUsage): string[] {
   return [agent, ...bytes, path];
 }
 
-function partRows({ models, partials, orphans }: ShownUsage): string[][] {
+function partRows({ models, partials, orphans }: ShownUsage, nowMs: number): string[][] {
   const leftovers = [
     ...partials.map((each) => ({ ...each, what: "download" })),
     ...orphans.map((each) => ({ ...each, what: "orphan" })),
@@ -85,7 +85,7 @@ function partRows({ models, partials, orphans }: ShownUsage): string[][] {
     ...models.map(({ name, own_bytes, shared_bytes }) => [name, formatBytes(own_bytes), formatBytes(shared_bytes), ""]),
     ...leftovers.map(({ what, digest, model, bytes, changed_at }) => {
       const name = `${what} ${digest.replace("sha256:", "").slice(0, 12)}${model === null ? "" : ` of ${model}`}`;
-      return [name, formatBytes(bytes), "", changed_at.slice(0, 16).replace("T", " ")];
+      return [name, formatBytes(bytes), "", formatAgo(changed_at, nowMs)];
     }),
   ];
 }
