@@ -218,16 +218,17 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   const given = { measures, catalog, defaultAgent, cancelsOnDisconnect, clock, log };
   const kept = openKept({ database, shared, clock });
   const jobFeed = new JobFeed({ fleet, courier, ended: endedJobs, clock, log });
+  const own = ownMirror(settings, clock);
   return {
     ...given,
-    ...openModels(settings, { ...given, ...kept, jobFeed, fleet, courier, connection, agents, recorder }),
+    ...openModels(settings, own, { ...given, ...kept, jobFeed, fleet, courier, connection, agents, recorder }),
     fleet,
     courier,
     keeper: new Keeper({ agents, store: kept.knownAgents, clock, log }),
     ...openQuestions({ courier, clock }),
     connection,
     readiness: new Readiness({ connection, fleet, clock }),
-    examination: new Examination({ transport, courier, roster, store: shared, mirror: ownMirror(settings), clock }),
+    examination: new Examination({ transport, courier, roster, store: shared, mirror: own, clock }),
     authenticator: new Authenticator({ ...entrance, notes: entrance.tokenNotes, login, clock }),
     tickets: new Tickets({ clock }),
     refusedLogins: new RefusedLogins({ clock, log }),
@@ -244,22 +245,23 @@ function assemble(settings: ServerSettings, parts: Foundations): WholeServices {
   };
 }
 
-/** The one that it fills, or serves. */
-function ownMirror({ mirror, servedMirror }: ServerSettings) {
+/** The one that it fills, serves and examines: its guard leaves threads to others only if all of them have the same. */
+function ownMirror({ mirror, servedMirror }: ServerSettings, clock: Clock) {
   const folder = mirror?.share ?? servedMirror;
-  return folder === null ? null : { mirror: new Mirror(folder, mirrorGuard(systemClock)), isFilled: mirror !== null };
+  return folder === null ? null : { mirror: new Mirror(folder, mirrorGuard(clock)), isFilled: mirror !== null };
 }
 
 type ModelParts = Omit<MirrorParts, "registries"> & Omit<KeptFleetDeps, "publishedModels">;
 
 /** What brings models to the boxes. */
-function openModels({ registries, desired, mirror, servedMirror }: ServerSettings, parts: ModelParts) {
+function openModels(settings: ServerSettings, own: ReturnType<typeof ownMirror>, parts: ModelParts) {
+  const { registries, desired, mirror, servedMirror } = settings;
   const publishedModels = new PublishedModels({ ...registries, clock: parts.clock });
   return {
     publishedModels,
     desired: new KeptFleet(desired, { ...parts, publishedModels }),
-    mirror: openMirror(mirror, { ...parts, registries }),
-    mirrorFiles: servedMirror === null ? null : new MirrorFiles(new Mirror(servedMirror, mirrorGuard(parts.clock))),
+    mirror: mirror && own && openMirror(mirror, own.mirror, { ...parts, registries }),
+    mirrorFiles: servedMirror !== null && own !== null ? new MirrorFiles(own.mirror) : null,
   };
 }
 

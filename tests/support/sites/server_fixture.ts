@@ -42,6 +42,8 @@ import { TokenNotes } from "#src/server/store/token_notes.ts";
 import { Tokens } from "#src/server/store/tokens.ts";
 import { Webhooks } from "#src/server/webhooks/webhooks.ts";
 import { MemoryStore } from "#src/transport/memory.ts";
+import { Mirror } from "#src/transport/mirror/mirror.ts";
+import { mirrorGuard } from "#src/transport/mirror/reading/guard.ts";
 import type { Transport } from "#src/transport.ts";
 import { Keeper } from "#src/trust/agents/keeper.ts";
 import { KnownAgents } from "#src/trust/agents/known_agents.ts";
@@ -146,7 +148,7 @@ export async function openServer({
   const refusedJobs = new RefusedJobs(database, systemClock);
   const registries = { allowed: DEFAULT_REGISTRIES, insecure: insecureRegistries };
   const mirrored = { database, registries, refusedJobs, jobFeed, courier, connection, recorder, clock, log };
-  const mirrorSettings = mirrorShare === undefined ? null : { share: mirrorShare, bytesPerSecond: null };
+  const own = mirrorShare === undefined ? null : new Mirror(mirrorShare, mirrorGuard(clock));
   const services: WholeServices = {
     fleet,
     courier,
@@ -180,7 +182,7 @@ export async function openServer({
     lists: new RenderedLists(),
     catalog: readCatalog(undefined),
     publishedModels: new PublishedModels({ allowed: [], insecure: insecureRegistries, clock }),
-    mirror: openMirror(mirrorSettings, mirrored),
+    mirror: own && openMirror({ bytesPerSecond: null }, own, mirrored),
     desired: { document: () => desired, run: async () => undefined },
     defaultAgent,
     cancelsOnDisconnect,

@@ -2,8 +2,7 @@
 import type { Database } from "bun:sqlite";
 import type { Log } from "../../../base/log.ts";
 import { AllowedRegistries } from "../../../program/registry/allowed_registries.ts";
-import { Mirror } from "../../../transport/mirror/mirror.ts";
-import { mirrorGuard } from "../../../transport/mirror/reading/guard.ts";
+import type { Mirror } from "../../../transport/mirror/mirror.ts";
 import { RegistrySource } from "../../../transport/mirror/registry_source.ts";
 import { FetchStore } from "./fetch_store.ts";
 import { Fetches } from "./fetches.ts";
@@ -19,15 +18,15 @@ export interface MirrorParts extends Omit<FollowingPullsDeps, "store"> {
   readonly log: Log;
 }
 
-/** @param settings null: this server runs no mirror */
-export function openMirror(settings: MirrorSettings | null, parts: MirrorParts): ServerMirror | null {
-  if (settings === null) return null;
+export function openMirror(
+  { bytesPerSecond }: Pick<MirrorSettings, "bytesPerSecond">,
+  mirror: Mirror,
+  parts: MirrorParts,
+): ServerMirror {
   const { database, registries: named, clock, log } = parts;
-  const mirror = new Mirror(settings.share, mirrorGuard(clock));
   const store = new FetchStore(database);
   const registries = new AllowedRegistries({ ...named, agent: "gpu-server" });
   const registry = new RegistrySource({ registries });
-  const { bytesPerSecond } = settings;
   const source = bytesPerSecond === null ? registry : new RatedSource(registry, bytesPerSecond, clock);
   const pulls = new FollowingPulls({ ...parts, store });
   const fetches = new Fetches({ store, pulls, mirror, source, registries, clock, log });
