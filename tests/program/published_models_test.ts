@@ -87,6 +87,20 @@ describe("ask()", () => {
     expect(registry.manifestRequests("a")).toBe(0);
   });
 
+  test("asks others although somebody who could ask nobody else has just got no answer", async () => {
+    const published = opened([]);
+    const name = `${registry.host}/library/a:latest`;
+    expect((await published.ask([held(name)])).get(name)?.kind).toBe("unknown");
+    const asked: string[] = [];
+    const elsewhere = async (of: string) => {
+      asked.push(of);
+      return await Promise.resolve({ digest: "new", totalBytes: 1, weightsBytes: null });
+    };
+    for (const others of [elsewhere, undefined])
+      expect((await published.ask([held(name)], others)).get(name)).toMatchObject({ kind: "manifest", digest: "new" });
+    expect(asked).toEqual([name]);
+  });
+
   test("asks a registry that does not answer for some names at once, and for no more in that round", async () => {
     const asked: string[] = [];
     const server = Bun.listen({

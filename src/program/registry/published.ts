@@ -47,6 +47,8 @@ export interface PublishedModelsOptions {
 interface Kept {
   readonly answer: Promise<Published>;
   readonly askedMs: number;
+  /** Whether somebody else could be asked as well. */
+  readonly isFull: boolean;
   /** Undefined: it is awaited. */
   settled?: Published;
 }
@@ -103,15 +105,15 @@ export class PublishedModels {
 
   async #answer(key: string, held: readonly HeldModel[], round: Round): Promise<Published> {
     const known = this.#kept.get(key);
-    if (known !== undefined && this.#stillCounts(known, held)) return await known.answer;
+    if (known !== undefined && stillUseful(known, round) && this.#stillCounts(known, held)) return await known.answer;
     return await this.#slots.run(async () => {
       const { clock } = this.#options;
       // Somebody else may have asked while this one waited.
       const other = this.#kept.get(key);
-      if (other !== undefined && other !== known) return await other.answer;
+      if (other !== undefined && other !== known && stillUseful(other, round)) return await other.answer;
       if (clock.monotonic() - round.beganMs >= ROUND_MS)
         return this.#unknown(`not asked within ${ROUND_MS / 1000} s: ask again`);
-      return await this.#keep(key, this.#read(held[0]?.name ?? key, round));
+      return await this.#keep(key, this.#read(held[0]?.name ?? key, round), round);
     });
   }
 
@@ -126,8 +128,8 @@ export class PublishedModels {
     return !held.some(isAhead);
   }
 
-  async #keep(key: string, answer: Promise<Published>): Promise<Published> {
-    const kept: Kept = { answer, askedMs: this.#options.clock.monotonic() };
+  async #keep(key: string, answer: Promise<Published>, { elsewhere }: Round): Promise<Published> {
+    const kept: Kept = { answer, askedMs: this.#options.clock.monotonic(), isFull: elsewhere !== undefined };
     this.#kept.delete(key);
     this.#kept.set(key, kept);
     for (const oldest of [...this.#kept.keys()].slice(0, -MAX_KEPT)) this.#kept.delete(oldest);
@@ -166,4 +168,9 @@ export class PublishedModels {
   #unknown(reason: string): Published {
     return { kind: "unknown", reason, checkedAtMs: this.#options.clock.now() };
   }
+}
+
+/** A failure, or a question under way, of a round that could ask nobody else does not count for one that can. */
+function stillUseful({ settled, isFull }: Kept, { elsewhere }: Round): boolean {
+  return isFull || elsewhere === undefined || (settled !== undefined && settled.kind !== "unknown");
 }
