@@ -95,8 +95,9 @@ describe("pulls within a rate", () => {
     const beganAtMs = performance.now();
     const job = await box.ended(box.jobs.pull(name));
     expect(job).toMatchObject({ state: "succeeded", model: name });
-    // Whether the last look saw the small config too is a matter of chance.
-    expect(job.completed_bytes).toBeWithin(5 * MB, 5 * MB + 1000);
+    // Without a size from the registry it is what was seen of it: a layer that is quick may be missing.
+    expect(job.completed_bytes).toBeWithin(4 * MB, 5 * MB + 1000);
+    expect(job.completed_bytes).toBe(job.total_bytes ?? 0);
     // 5 MB, of which a quarter of a second may pass at once after a pause. A busy machine may be slower.
     expect((performance.now() - beganAtMs) / 1000).toBeGreaterThanOrEqual(0.99);
     expect(box.fetchedBytes("limited")).toBeLessThanOrEqual(5 * MB * 1.02);
