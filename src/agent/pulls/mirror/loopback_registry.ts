@@ -98,6 +98,8 @@ export class LoopbackRegistry implements AsyncDisposable {
       });
       return new Response(method === "GET" ? body : null, { status, headers: described });
     } catch (error) {
+      // A client that has left ends the reading, however it fails then.
+      if (signal.aborted) return refused(503);
       return refused(this.#failed(error).code === "not_found" ? 404 : 503);
     }
   }

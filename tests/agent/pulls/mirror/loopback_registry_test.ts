@@ -3,6 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { LoopbackRegistry } from "#src/agent/pulls/mirror/loopback_registry.ts";
 import { mirroredBytes } from "#src/agent/pulls/mirror/mirrored_bytes.ts";
+import type { ModelBytes } from "#src/agent/pulls/mirror/model_bytes.ts";
+import { systemClock } from "#src/base/clock.ts";
+import { CourierError } from "#src/base/errors.ts";
 import { silentLog } from "#src/base/log.ts";
 import { isHelperName } from "#src/transport/mirror/helper_name.ts";
 import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";
@@ -88,6 +91,37 @@ describe("LoopbackRegistry", () => {
     expect((await ask(blob)).status).toBe(404);
     rmSync(path);
     expect((await ask(blob, { method: "HEAD" })).status).toBe(404);
+  });
+
+  test("a client that leaves before the first byte is no failure to read", async () => {
+    const model = await site.mirror.find("phi4:latest");
+    if (model === null) throw new Error("Not mirrored");
+    const state = { begun: 0, ended: 0 };
+    // As one of a gpu-server that waits for its turn, and one of a registry whose request ends.
+    const codes = ["not_found", "cancelled"] as const;
+    const read: ModelBytes["read"] = async function* (_layer, _from, _to, left) {
+      const code = codes[state.begun++];
+      await systemClock.sleep(20_000, left);
+      state.ended += 1;
+      if (code !== undefined) throw new CourierError(code, "It ended");
+      yield new Uint8Array();
+    };
+    const warnings: unknown[] = [];
+    const log = { ...silentLog, warn: (fields: unknown) => void warnings.push(fields) };
+    await using waiting = new LoopbackRegistry({ model: { ...mirroredBytes(site.mirror, model), read }, log });
+    const [host, namespace, name] = waiting.modelName.replace(":latest", "").split("/");
+    for (const [index] of codes.entries()) {
+      const leaving = new AbortController();
+      const asked = fetch(`http://${host}/v2/${namespace}/${name}${blob}`, {
+        headers: { range: "bytes=1-" },
+        signal: leaving.signal,
+      });
+      await until(() => state.begun > index);
+      leaving.abort();
+      expect(await Promise.allSettled([asked])).toMatchObject([{ status: "rejected" }]);
+      await until(() => state.ended > index);
+    }
+    expect([waiting.failure, warnings]).toEqual([undefined, []]);
   });
 
   test("reads no more than its client takes, and closes the file of one that has left", async () => {
