@@ -12,6 +12,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 };
 const HINTS: Readonly<Record<string, string>> = {
   EACCES: "Check who may read and write it on this machine",
+  EPERM: "Check who may read and write it on this machine",
   EROFS: "The share is mounted read-only here",
   ENOSPC: "Free space on the share: gpuctl mirror rm, gpuctl mirror gc",
   EDQUOT: "Free space on the share: gpuctl mirror rm, gpuctl mirror gc",

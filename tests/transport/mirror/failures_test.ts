@@ -28,3 +28,11 @@ test("mirrorFailure() reports why the work ended, where closing its file failed 
     message: "Cannot write the mirror in /m: ENOSPC",
   });
 });
+
+test("mirrorFailure() asks who may write, and not whether the share is mounted, where that is not permitted", () => {
+  for (const code of ["EACCES", "EPERM"])
+    expect(mirrorFailure("write the mirror", "/m", systemError(code))).toMatchObject({
+      code: "forbidden",
+      hint: "Check who may read and write it on this machine",
+    });
+});
