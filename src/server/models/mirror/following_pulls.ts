@@ -1,6 +1,7 @@
 // Sends the pulls that follow a fetch into the mirror, once it has ended: also those that a restart came between.
 import type { Clock } from "../../../base/clock.ts";
 import { CourierError } from "../../../base/errors.ts";
+import { withoutPlace } from "../../../courier/index/share_away.ts";
 import type { Courier } from "../../../courier.ts";
 import type { Recorder } from "../../audit/recorder.ts";
 import type { Connection } from "../../fleet/connection.ts";
@@ -64,8 +65,11 @@ export class FollowingPulls {
     const requestedBy = requested_by ?? undefined;
     if (state === "succeeded")
       return await startPull(courier, agent, model, { force: force === 1, now: now === 1, signal, requestedBy });
-    const reason = `Not in the mirror: ${error ?? state}`;
-    const refusal = new CourierError(code ?? "internal", reason, { hint: "gpuctl mirror fetches" });
+    // Everyone who sees this agent reads it, also with a token that must not see where the share is.
+    const reason = withoutPlace(new CourierError(code ?? "internal", error ?? state)).message;
+    const refusal = new CourierError(code ?? "internal", `Not in the mirror: ${reason}`, {
+      hint: "gpuctl mirror fetches",
+    });
     return refusedPull(courier, agent, model, { refusal, requestedBy });
   }
 }

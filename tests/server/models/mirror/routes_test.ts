@@ -1,7 +1,7 @@
 // The routes of the mirror, and pulls that follow a fetch.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { Registry } from "#sim/registry/registry.ts";
 import { parseModelName } from "#src/base/model_name.ts";
 import { FetchStore } from "#src/server/models/mirror/fetch_store.ts";
@@ -274,6 +274,21 @@ describe('POST /v1/jobs with "via": "mirror"', () => {
     const job = (await server.call("GET", `/v1/jobs/${fetch.pulls[0].job}`)).body;
     expect(job).toMatchObject({ agent: "gpu-1", state: "failed", code: "not_found", requested_by: "platform" });
     expect(pullsOf(agent)).toEqual([]);
+  });
+
+  test("do not show where the share is", async () => {
+    await box("gpu-1");
+    mkdirSync(site.at());
+    writeFileSync(site.at("blobs"), "no folder");
+    const { id } = (await pull({ model: registry.offer("m", { layers: [1000] }), agents: ["gpu-1"] })).body.fetch;
+    await followed(id);
+    expect((await server.call("GET", `/v1/mirror/fetches/${id}`)).body.error).toContain(site.share);
+    const token = server.tokens.add("some", "viewer", { expiresAtMs: null, agents: ["gpu-1"], verbs: null });
+    for (const path of [`/v1/mirror/fetches/${id}`, "/v1/jobs"]) {
+      const { status, body } = await server.call("GET", path, { token });
+      expect([status, JSON.stringify(body)]).toEqual([200, expect.stringContaining("Not in the mirror: ")]);
+      expect(JSON.stringify(body)).not.toContain(site.share);
+    }
   });
 
   test("refuses unknown agents at once, and a token that is limited to some", async () => {
