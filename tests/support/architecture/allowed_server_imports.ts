@@ -156,7 +156,7 @@ export const SERVER_ROWS: readonly { readonly files: string; readonly may: reado
     may: [
       ...BASE,
       ...COURIER,
-      "src/courier/index/watched_fleet.ts",
+      "src/courier/index/{watched_fleet,share_away}.ts",
       KNOWN_AGENTS,
       "src/program/{desired/*,registry/published}.ts",
       "src/server/{services,audit/recorder,http/env,v1/schema/*}.ts",

@@ -3,6 +3,7 @@ import type { Clock } from "../../../base/clock.ts";
 import { asCourierError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { Slots } from "../../../base/slots.ts";
+import { withoutPlace } from "../../../courier/index/share_away.ts";
 import type { Courier } from "../../../courier.ts";
 import type { Recorder } from "../../audit/recorder.ts";
 import type { Attempts } from "./attempts.ts";
@@ -69,9 +70,11 @@ export class Changes {
       if (action === "delete") await courier.deleteModel(agent, model, options);
       else await courier.pullModel(agent, model, options);
     } catch (error) {
-      const { code, message, hint } = asCourierError(error);
+      const failure = asCourierError(error);
+      const { code, message, hint } = failure;
       if (code === "cancelled" && held.aborted) return;
-      attempts.refused(differenceKey(difference), message);
+      // Also read with tokens that must not see where the share is.
+      attempts.refused(differenceKey(difference), withoutPlace(failure).message);
       log.warn({ agent, model, action, reason: message, ...(hint === undefined ? {} : { hint }) }, "Drift stays");
     }
   }
