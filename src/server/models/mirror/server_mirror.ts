@@ -15,6 +15,8 @@ export interface ServerMirrorDeps {
   readonly fetches: Fetches;
   readonly store: Pick<FetchStore, "find" | "pulls">;
   readonly clock: Clock;
+  /** By default of the files. */
+  readonly upkeep?: { readonly removeModel: typeof removeModel; readonly collectGarbage: typeof collectGarbage };
 }
 
 const KEPT_MS = 2_000;
@@ -30,6 +32,8 @@ export class ServerMirror {
   #measuredAtMs = Number.NEGATIVE_INFINITY;
   /** Counts removals: a list from before one must not be served after it. */
   #removals = 0;
+  /** Removals that the share has not answered in time: each keeps a thread. */
+  #late = 0;
 
   constructor(deps: ServerMirrorDeps) {
     this.#deps = deps;
@@ -100,7 +104,7 @@ export class ServerMirror {
         hint: "Cancel the fetch, or wait for its end",
       });
     }
-    return await this.#changing(removeModel(this.#deps.mirror, name));
+    return await this.#changing(async ({ removeModel: remove }) => await remove(this.#deps.mirror, name));
   }
 
   /** As `collectGarbage()`. @throws CourierError `conflict` while anything is being fetched: it has blobs before it has a name */
@@ -112,15 +116,25 @@ export class ServerMirror {
         hint: "Wait for their end: gpuctl mirror fetches",
       });
     }
-    return await this.#changing(collectGarbage(mirror, clock.now()));
+    return await this.#changing(async ({ collectGarbage: collect }) => await collect(mirror, clock.now()));
   }
 
-  async #changing(change: Promise<Freed>): Promise<Freed> {
-    const counted = change.finally(() => {
+  async #changing(change: (upkeep: NonNullable<ServerMirrorDeps["upkeep"]>) => Promise<Freed>): Promise<Freed> {
+    if (this.#late > 0)
+      throw new CourierError("unavailable", "The share has not answered an earlier removal from the mirror yet", {
+        hint: "Try again when the share answers",
+      });
+    const { clock, upkeep = { removeModel, collectGarbage } } = this.#deps;
+    const counted = change(upkeep).finally(() => {
       this.#removals += 1;
     });
-    const freed = await within(this.#deps.clock, READ_MS, counted, null);
+    const freed = await within(clock, READ_MS, counted, null);
     if (freed !== null) return freed;
+    this.#late += 1;
+    const answered = (): void => {
+      this.#late -= 1;
+    };
+    void counted.then(answered, answered);
     throw new CourierError("deadline_exceeded", `The share has not answered within ${READ_MS / 1000} s`, {
       hint: "It may still happen: look at the mirror before repeating it",
     });
