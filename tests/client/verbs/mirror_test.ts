@@ -109,6 +109,11 @@ describe("gpuctl mirror", () => {
     }
   });
 
+  test.each(["gc", "add phi4"])("mirror %s on NATS alone shows both ways to a mirror", async (verb) => {
+    const { status, stderr } = await client.run(["mirror", ...verb.split(" "), "--transport", "nats://127.0.0.1:1"]);
+    expect([status, stderr]).toEqual([64, expect.stringMatching(/--share, .*--server URL/)]);
+  });
+
   test("signs a model with the key of this user, and removes the signature with the model", async () => {
     site.mirrored("registry.ollama.ai/library/phi4/latest", ["config"]);
     const keyFile = join(site.root, "signing.key");
