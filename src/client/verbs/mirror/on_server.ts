@@ -102,9 +102,11 @@ function printFetches({ printer }: Session, fetches: readonly FetchDocument[]): 
 }
 
 function progressOf({ completed_bytes, total_bytes, bytes_per_second, error }: FetchDocument): string {
-  const done = total_bytes === null ? "" : `${formatBytes(completed_bytes)} of ${formatBytes(total_bytes)}`;
+  const [done, total] = [formatBytes(completed_bytes), total_bytes === null ? "" : formatBytes(total_bytes)];
   const speed = bytes_per_second === null ? "" : `${formatBytes(bytes_per_second)}/s`;
-  return [done, speed, error ?? ""].filter((text) => text !== "").join(", ");
+  return [done === total || total === "" ? total : `${done} of ${total}`, speed, error ?? ""]
+    .filter((text) => text !== "")
+    .join(", ");
 }
 
 /** @throws CourierError `invalid` on the share, where gpuctl works on the folder itself */
