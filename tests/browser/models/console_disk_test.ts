@@ -6,8 +6,9 @@ import type { Browser, Page } from "playwright-core";
 import { type HttpServer, ProcessSite, type Running } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
-import { openBrowser, Watched } from "../site/browser.ts";
-import { pull, signIn } from "../site/console_page.ts";
+import { openBrowser } from "../site/browser.ts";
+import { pull } from "../site/console_page.ts";
+import { OpenedPages } from "../site/opened_pages.ts";
 import { pictured } from "../site/pictures.ts";
 
 const PHI = { name: "phi4:latest", layers: [200_000, 1000] };
@@ -21,7 +22,7 @@ let browser: Browser;
 let server: HttpServer;
 /** gpu-2's agent. */
 let lastAgent: Running | undefined;
-const opened: { page: Page; watched: Watched }[] = [];
+const pages = new OpenedPages();
 
 /** gpu-1 takes its leftovers for old ones, gpu-2 knows that they are new. */
 beforeAll(async () => {
@@ -58,12 +59,7 @@ function partial(box: string, digit: string): string {
 }
 
 async function open(at: string, role: "gp" | "viewer" = "gp", look: object = {}): Promise<Page> {
-  const page = await (await browser.newContext(look)).newPage();
-  page.setDefaultTimeout(15_000);
-  const watched = await Watched.over(page);
-  await signIn(page, server, at, role);
-  opened.push({ page, watched });
-  return page;
+  return await pages.open(browser, server, { at, role, look });
 }
 
 function panel(page: Page) {
@@ -217,13 +213,9 @@ test("the disk of a box that is away is not asked for", async () => {
   const page = await open("#/boxes/gpu-2");
   await panel(page).getByText("The box is away. Its disk is measured when it is back.").waitFor();
   expect(await page.getByRole("button", { name: /measure|clean up|^load/i }).count()).toBe(0);
-  const { requests } = opened.at(-1)?.watched ?? { requests: [] };
-  expect(requests.filter((each) => each.endsWith("/disk"))).toEqual([]);
+  expect(pages.requests.at(-1)?.filter((each) => each.endsWith("/disk"))).toEqual([]);
 });
 
 test("no page asked another server, broke a rule of its policy, or failed", () => {
-  for (const { watched } of opened) {
-    expect(watched.problems).toEqual([]);
-    expect(watched.outside(server.url)).toEqual([]);
-  }
+  expect(pages.problems).toEqual([]);
 });

@@ -6,8 +6,8 @@ import { Registry } from "#sim/registry/registry.ts";
 import { type HttpServer, ProcessSite } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
-import { openBrowser, Watched } from "../site/browser.ts";
-import { signIn } from "../site/console_page.ts";
+import { openBrowser } from "../site/browser.ts";
+import { OpenedPages } from "../site/opened_pages.ts";
 import { pictured } from "../site/pictures.ts";
 
 const NARROW = { viewport: { width: 320, height: 760 }, colorScheme: "dark" } as const;
@@ -23,7 +23,7 @@ let site: ProcessSite;
 let browser: Browser;
 let server: HttpServer;
 let phi: string;
-const opened: { page: Page; watched: Watched }[] = [];
+const pages = new OpenedPages();
 
 beforeAll(async () => {
   const [program, chromium] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
@@ -54,12 +54,7 @@ function publish(name: string): void {
 }
 
 async function open(at: string, role: "gp" | "viewer" = "gp", look: object = {}): Promise<Page> {
-  const page = await (await browser.newContext(look)).newPage();
-  page.setDefaultTimeout(10_000);
-  const watched = await Watched.over(page);
-  await signIn(page, server, at, role);
-  opened.push({ page, watched });
-  return page;
+  return await pages.open(browser, server, { at, role, look });
 }
 
 test("the dialog shows for each box whether the model fits its GPUs, with what that assumes", async () => {
@@ -93,7 +88,7 @@ test("the dialog shows for each box whether the model fits its GPUs, with what t
 test("no registry is asked at each keystroke, and a name that it does not have is reported", async () => {
   const page = await open("#/models");
   await page.getByRole("button", { name: "Pull a model" }).click();
-  const asked = () => opened.at(-1)?.watched.requests.filter((each) => each.includes("/v1/fit"));
+  const asked = () => pages.requests.at(-1)?.filter((each) => each.includes("/v1/fit"));
   // The page's time stands still while somebody types.
   await page.clock.install();
   await page.clock.pauseAt(Date.now() + 1000);
@@ -119,8 +114,5 @@ test("the page of a model shows it for each of its boxes, to a viewer too", asyn
 });
 
 test("no page asked another server, broke a rule of its policy, or failed", () => {
-  for (const { watched } of opened) {
-    expect(watched.problems).toEqual([]);
-    expect(watched.outside(server.url)).toEqual([]);
-  }
+  expect(pages.problems).toEqual([]);
 });

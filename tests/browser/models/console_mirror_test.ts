@@ -6,8 +6,9 @@ import { Registry } from "#sim/registry/registry.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
-import { openBrowser, Watched } from "../site/browser.ts";
+import { openBrowser } from "../site/browser.ts";
 import { signIn, signInWith } from "../site/console_page.ts";
+import { OpenedPages } from "../site/opened_pages.ts";
 import { pictured } from "../site/pictures.ts";
 
 const BOXES = ["gpu-1", "gpu-2"];
@@ -19,7 +20,7 @@ let browser: Browser;
 let program: string;
 let server: HttpServer;
 let names: { phi: string; gemma: string; slow: string };
-const opened: { page: Page; watched: Watched }[] = [];
+const pages = new OpenedPages();
 
 beforeAll(async () => {
   [program, browser] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
@@ -45,12 +46,7 @@ afterAll(async () => {
 });
 
 async function open(at = "#/mirror", role: "gp" | "viewer" = "gp", look: object = {}): Promise<Page> {
-  const page = await (await browser.newContext(look)).newPage();
-  page.setDefaultTimeout(15_000);
-  const watched = await Watched.over(page);
-  await signIn(page, server, at, role);
-  opened.push({ page, watched });
-  return page;
+  return await pages.open(browser, server, { at, role, look });
 }
 
 function entry(page: Page, name: string) {
@@ -263,8 +259,5 @@ test("without a mirror there is no view and no choice", async () => {
 });
 
 test("no page asked another server, broke a rule of its policy, or failed", () => {
-  for (const { watched } of opened) {
-    expect(watched.problems).toEqual([]);
-    expect(watched.outside(server.url)).toEqual([]);
-  }
+  expect(pages.problems).toEqual([]);
 });

@@ -6,8 +6,9 @@ import { Registry } from "#sim/registry/registry.ts";
 import { type HttpServer, ProcessSite, until } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
-import { openBrowser, Watched } from "../site/browser.ts";
-import { pull, signIn } from "../site/console_page.ts";
+import { openBrowser } from "../site/browser.ts";
+import { pull } from "../site/console_page.ts";
+import { OpenedPages } from "../site/opened_pages.ts";
 import { pictured } from "../site/pictures.ts";
 
 const BOXES = ["gpu-1", "gpu-2"];
@@ -18,7 +19,7 @@ let browser: Browser;
 let server: HttpServer;
 /** In the registry there is a newer one of the first two. */
 let names: { phi: string; gemma: string; qwen: string; broken: string };
-const opened: { page: Page; watched: Watched }[] = [];
+const pages = new OpenedPages();
 
 beforeAll(async () => {
   const [program, chromium] = await Promise.all([cachedBinary("gpu-server"), openBrowser()]);
@@ -62,12 +63,7 @@ async function holdersOf(name: string): Promise<readonly string[]> {
 }
 
 async function open(role: "gp" | "viewer" = "gp", at = "#/models", look: object = {}): Promise<Page> {
-  const page = await (await browser.newContext(look)).newPage();
-  page.setDefaultTimeout(10_000);
-  const watched = await Watched.over(page);
-  await signIn(page, server, at, role);
-  opened.push({ page, watched });
-  return page;
+  return await pages.open(browser, server, { at, role, look });
 }
 
 function row(page: Page, name: string) {
@@ -75,8 +71,7 @@ function row(page: Page, name: string) {
 }
 
 function updatesRequests(): number {
-  const requests = opened.flatMap(({ watched }) => watched.requests);
-  return requests.filter((each) => each.endsWith("/v1/updates")).length;
+  return pages.requests.flat().filter((each) => each.endsWith("/v1/updates")).length;
 }
 
 test("outdated models are marked, what could not be compared is named, and current ones are not", async () => {
@@ -178,12 +173,9 @@ test("the page of a model shows its new version after its update", async () => {
 });
 
 test("each page asked for updates once, whatever happened on the boxes", () => {
-  expect(updatesRequests()).toBe(opened.length);
+  expect(updatesRequests()).toBe(pages.count);
 });
 
 test("no page asked another server, broke a rule of its policy, or failed", () => {
-  for (const { watched } of opened) {
-    expect(watched.problems).toEqual([]);
-    expect(watched.outside(server.url)).toEqual([]);
-  }
+  expect(pages.problems).toEqual([]);
 });
