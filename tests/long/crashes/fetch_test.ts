@@ -64,8 +64,8 @@ test("an agent killed at 30 % of a fetch goes on there, and a second source fetc
   await until(() => unfinishedBytes(site.share) > 0.3 * bytes, "30 % are in the mirror");
   await caughtUp(site, "big");
   expect(await dying.stop("SIGKILL")).toBe(KILLED);
-  registry.setSpeed("big", bytesPerSecond);
   await site.agent("gpu-2", url, args);
+  registry.setSpeed("big", bytesPerSecond);
   await site.agent(AGENT, url, args);
   const second = site.start("client.ts", ["--share", site.share, "mirror", "add", model, "--agent", "gpu-2"]);
   expect(await second.exited()).toBe(0);

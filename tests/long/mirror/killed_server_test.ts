@@ -26,10 +26,10 @@ test(
     await until(async () => (await completed()) > 0.3 * BYTES, "30 % are in the mirror");
     await caughtUp(site, "fetched");
     await dying.process.stop("SIGKILL");
-    registry.setSpeed("fetched", BYTES_PER_SECOND);
     const before = registry.served("fetched").bytes;
 
     const next = await site.restart(dying, undefined, ["--mirror", ...insecure]);
+    registry.setSpeed("fetched", BYTES_PER_SECOND);
     expect((await next.call("GET", path)).answer).toMatchObject({ model, finished_at: null, requested_by: "gp" });
     // It waits 30 s until it is sure that the first is gone.
     const isOver = async () => {

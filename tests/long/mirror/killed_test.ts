@@ -26,10 +26,10 @@ test(
     await until(() => unfinishedBytes(site.share) > 0.3 * BYTES, "30 % are in the mirror");
     await caughtUp(site, "fetched");
     expect(await dying.stop("SIGKILL")).toBe(KILLED);
-    registry.setSpeed("fetched", BYTES_PER_SECOND);
     expect((await site.gpuctl("mirror", "list", "--json")).stdout).toContain('"models":[]');
     // The next one waits 30 s until it is sure that the first is gone.
     const child = site.start("client.ts", ["--share", site.share, ...args]);
+    registry.setSpeed("fetched", BYTES_PER_SECOND);
     expect(await child.exited()).toBe(0);
     const copies = registry.served("fetched").bytes / BYTES;
     process.stdout.write(`gpuctl mirror add killed at 30 %: ${copies.toFixed(3)} copies from the registry\n`);

@@ -22,7 +22,8 @@ export function unfinishedBytes(share: string): number {
 
 /**
  * Resolves when a model's fetch has written what the registry has sent, which is hardly anything from then on: what is on its way
- * to a busy machine is lost when its program is killed.
+ * to a busy machine is lost when its program is killed. Set its speed when another program has started: until the registry notices
+ * that the first one is gone, it counts what it sends to it.
  */
 export async function caughtUp({ registry, share }: RegistrySite, model: string): Promise<void> {
   registry.setSpeed(model, TRICKLE);
