@@ -78,6 +78,29 @@ test(
 );
 
 test(
+  "a mirror without a token, or with a file that holds none, is refused before anything is changed",
+  onBox(async (box) => {
+    await box.run(
+      `mkdir -p ${FOLDER} && printf 'Authorization: Bearer x\n' > ${FOLDER}/header && touch ${FOLDER}/empty`,
+    );
+    const before = await snapshot(box);
+    const url = "--mirror-url https://gpu.example.org/mirror";
+    for (const [options, status, message] of [
+      [url, 64, "--mirror-url needs --mirror-token-file"],
+      [`--mirror-token-file ${FOLDER}/header`, 64, "Give its address too: --mirror-url"],
+      [`${url} --mirror-token-file ${FOLDER}/none`, 66, `There is no file ${FOLDER}/none`],
+      [`${url} --mirror-token-file ${FOLDER}/header`, 65, `This is no token: ${FOLDER}/header`],
+      [`${url} --mirror-token-file ${FOLDER}/empty`, 65, `This is no token: ${FOLDER}/empty`],
+    ] as const) {
+      const refused = await install(box, "old", `--share /export ${options}`);
+      expect([refused.status, refused.stderr]).toEqual([status, expect.stringContaining(message)]);
+    }
+    expect(changes(before, await snapshot(box))).toEqual([]);
+  }),
+  60_000,
+);
+
+test(
   "a restart of nats-server is survived; credentials that it does not know are refused, and all is undone",
   onBox(async (box) => {
     await startNats(box);
