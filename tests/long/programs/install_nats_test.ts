@@ -3,7 +3,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Installer } from "../../release/installer.ts";
 
 const SEED = `SU${"A".repeat(56)}`;
-const DECIDE = "set_role; installed=1; decide_transport; echo transport=$transport share=$opt_share $uses_share";
+const DECIDE = [
+  "set_role; installed=1; decide_transport; decide_mirror; check_copied_files",
+  "echo transport=$transport share=$opt_share $uses_share",
+].join("; ");
 
 let installer: Installer;
 beforeEach(async () => {
