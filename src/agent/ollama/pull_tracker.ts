@@ -27,6 +27,8 @@ export const NotedLayer = z.object({
   completed_bytes: z.number().nonnegative(),
   /** This pull fetched some of it: its bytes on disk belong to this pull. */
   fetched: z.boolean(),
+  /** It was whole when a later attempt saw it first: one before may have fetched it without a word of it. */
+  doubtful: z.boolean().default(false),
 });
 export type NotedLayer = z.infer<typeof NotedLayer>;
 
@@ -39,6 +41,7 @@ interface LayerProgress {
   /** The first value in this attempt: earlier attempts fetched that much. Null: not in this attempt. */
   foundBytes: number | null;
   fetched: boolean;
+  doubtful: boolean;
 }
 
 /** More layers than any model has: further ones are not counted. */
@@ -51,17 +54,23 @@ export class PullTracker {
   #receivedBytes = 0;
   #current: LayerProgress | undefined;
   readonly #layers = new Map<string, LayerProgress>();
+  #attempts = 0;
 
-  /** @param noted what an earlier process saved of this pull */
-  constructor(noted: readonly NotedLayer[] = []) {
-    for (const { digest, total_bytes, completed_bytes, fetched } of noted.slice(0, MAX_LAYERS)) {
+  /**
+   * @param noted what an earlier process saved of this pull
+   * @param hasBegun whether an earlier process began an attempt at it
+   */
+  constructor(noted: readonly NotedLayer[] = [], hasBegun = noted.length > 0) {
+    if (hasBegun) this.#attempts = 1;
+    for (const { digest, total_bytes, completed_bytes, fetched, doubtful } of noted.slice(0, MAX_LAYERS)) {
       const bytes = { totalBytes: total_bytes, completedBytes: completed_bytes, lastBytes: completed_bytes };
-      this.#layers.set(digest, { ...bytes, foundBytes: null, fetched });
+      this.#layers.set(digest, { ...bytes, foundBytes: null, fetched, doubtful });
     }
   }
 
   /** An attempt begins: Ollama reports every layer again, including those that are already there. */
   begin(): void {
+    this.#attempts += 1;
     this.#phase = "manifest";
     this.#status = "";
     this.#current = undefined;
@@ -101,27 +110,27 @@ export class PullTracker {
   }
 
   /**
-   * Layers that this pull fetched, and whose end Ollama did not see in the last attempt: it found them whole, and takes
-   * them for verified.
+   * Layers that this pull fetched, or may have fetched, and whose end Ollama did not see in the last attempt: it found them
+   * whole, and takes them for verified.
    */
   get unverified(): string[] {
-    const found = [...this.#layers].filter(([, { fetched, foundBytes, totalBytes }]) => {
-      return fetched && foundBytes !== null && foundBytes >= totalBytes;
+    const found = [...this.#layers].filter(([, { fetched, doubtful, foundBytes, totalBytes }]) => {
+      return (fetched || doubtful) && foundBytes !== null && foundBytes >= totalBytes;
     });
     return found.map(([digest]) => digest);
   }
 
   /** What to save for the next process. */
   get layers(): NotedLayer[] {
-    return [...this.#layers].map(([digest, { totalBytes, completedBytes, fetched }]) => {
-      return { digest, total_bytes: totalBytes, completed_bytes: completedBytes, fetched };
+    return [...this.#layers].map(([digest, { totalBytes, completedBytes, fetched, doubtful }]) => {
+      return { digest, total_bytes: totalBytes, completed_bytes: completedBytes, fetched, doubtful };
     });
   }
 
   #noteLayer(digest: string, { total = 0, completed = 0 }: PullLine): boolean {
     const known = this.#layers.get(digest);
     if (known === undefined && this.#layers.size >= MAX_LAYERS) return false;
-    const layer = known ?? newLayer();
+    const layer = known ?? newLayer(this.#attempts > 1);
     this.#layers.set(digest, layer);
     this.#current = layer;
     const before = layer.foundBytes === null ? 0 : layer.lastBytes;
@@ -133,6 +142,8 @@ export class PullTracker {
     layer.completedBytes = Math.max(layer.completedBytes, completed);
     layer.lastBytes = completed;
     layer.fetched ||= completed < total;
+    // `fetched` has the same effect.
+    if (layer.fetched) layer.doubtful = false;
     return gained;
   }
 
@@ -150,8 +161,8 @@ export class PullTracker {
   }
 }
 
-function newLayer(): LayerProgress {
-  return { totalBytes: 0, completedBytes: 0, lastBytes: 0, foundBytes: null, fetched: false };
+function newLayer(doubtful: boolean): LayerProgress {
+  return { totalBytes: 0, completedBytes: 0, lastBytes: 0, foundBytes: null, fetched: false, doubtful };
 }
 
 /** Fetched by this attempt to its end: there was less of it when the attempt began. */

@@ -76,7 +76,7 @@ export class PullJob {
     this.#endings = endings;
     this.#wishes = { force, now, askedAtMs: asked_at_ms };
     this.#job = isEnded(job) ? job : { ...job, ...QUEUED };
-    this.#tracker = new PullTracker(layers);
+    this.#tracker = new PullTracker(layers, job.started_at !== null);
     this.#progress = new JobProgress(job);
     this.#remains = new Remains(deps, this.#tracker);
     if (isEnded(job)) this.#ended.resolve();

@@ -91,7 +91,36 @@ describe("PullTracker over attempts and processes", () => {
     before.note(line(A, 40));
     const after = new PullTracker(before.layers);
     expect(after.progress).toMatchObject({ completedBytes: 40, totalBytes: 100 });
-    expect(after.layers).toEqual([{ digest: A, total_bytes: 100, completed_bytes: 40, fetched: true }]);
+    expect(after.layers).toEqual([
+      { digest: A, total_bytes: 100, completed_bytes: 40, fetched: true, doubtful: false },
+    ]);
+  });
+
+  test("a layer that only a later attempt sees, whole, may have been fetched by one before it", () => {
+    const tracker = new PullTracker();
+    tracker.begin();
+    tracker.note(line(A, 100));
+    tracker.begin();
+    tracker.note(line(A, 100));
+    tracker.note(line(B, 100));
+    expect(tracker.unverified).toEqual([B]);
+    const kept = new PullTracker(tracker.layers);
+    kept.begin();
+    for (const digest of [A, B]) kept.note(line(digest, 100));
+    expect(kept.unverified).toEqual([B]);
+    // Ollama verifies what it fetches.
+    kept.begin();
+    for (const completed of [0, 100]) kept.note(line(B, completed));
+    expect(kept.unverified).toEqual([]);
+  });
+
+  test("so may one of a process that noted no layer", () => {
+    for (const hasBegun of [true, false]) {
+      const tracker = new PullTracker([], hasBegun);
+      tracker.begin();
+      tracker.note(line(A, 100));
+      expect(tracker.unverified).toEqual(hasBegun ? [A] : []);
+    }
   });
 
   test("counts no more layers than any model has", () => {
