@@ -11,6 +11,7 @@ import { Registry } from "../program/registry/registry.ts";
 import type { ServiceManager } from "../program/service_manager.ts";
 import type { Labels } from "../protocol.ts";
 import { Mirror } from "../transport/mirror/mirror.ts";
+import { ratedSource } from "../transport/mirror/rated_source.ts";
 import { RegistrySource } from "../transport/mirror/registry_source.ts";
 import type { Transport } from "../transport.ts";
 import { ensureKey, keyPath, readKey } from "../trust/key_file.ts";
@@ -173,11 +174,10 @@ function sourceOf(
   registries: AllowedRegistries,
 ): AgentParts["mirrorSource"] {
   if (!mirrorSource) return null;
-  const source = new RegistrySource({ registries });
+  const source = ratedSource(new RegistrySource({ registries }), bytesPerSecond, systemClock);
   return new MirrorSource({
     mirror: new Mirror(filledShare(mirror, address)),
     source,
-    bytesPerSecond,
     clock: systemClock,
   });
 }

@@ -17,8 +17,6 @@ export interface FetchingDeps {
   readonly source: Pick<RegistrySource, "readManifest" | "readBlob">;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Null: as fast as it goes. */
-  readonly bytesPerSecond: number | null;
   /** Called as it gets further. Must not throw. */
   readonly onProgress: (progress: Fetched) => void;
   /** For tests: what the share has free. */
@@ -38,8 +36,6 @@ const MAX_FAILURES = 6;
 const FIRST_PAUSE_MS = 1000;
 /** How often it is looked whether another fetcher has finished, or is gone. */
 const LOOK_MS = 2000;
-/** A timer that fires late costs nothing of the rate; of a pause, no more is made up for. */
-const LATE_MS = 250;
 
 /**
  * @returns what was fetched, once the model is there whole
@@ -52,7 +48,7 @@ export async function fetchModel(name: ModelName, deps: FetchingDeps): Promise<F
   const manifest = parseManifest(text);
   if (manifest === null) throw new CourierError("unavailable", `${name.host} sends a manifest that cannot be read`);
   const missing = await mirror.missing(manifest.layers);
-  const progress = new Progress(manifest.totalBytes, manifest.totalBytes - sizeOf(missing), deps);
+  const progress = new Progress(manifest.totalBytes, manifest.totalBytes - sizeOf(missing), deps.onProgress);
   try {
     await using share = await HeldFolder.openRoot(mirror.share);
     await using temporary = await share.makeFolder(MIRROR, TEMPORARY);
@@ -128,8 +124,9 @@ class BlobFetch {
       try {
         for await (const chunk of source.readBlob(this.#name, this.#layer, before, signal)) {
           if (!(await partial.append(chunk))) return false;
-          await this.#progress.receive(chunk.byteLength);
+          this.#progress.receive(chunk.byteLength);
         }
+        requireWanted(signal);
         if (partial.bytes === before) throw new CourierError("unavailable", `${this.#name.host} sends no data`);
       } catch (error) {
         if (!(error instanceof CourierError) || error.code !== "unavailable") throw error;
@@ -143,20 +140,17 @@ class BlobFetch {
   }
 }
 
-/** Counts what came, and keeps to the rate. */
+/** Counts what came. */
 class Progress {
   readonly #totalBytes: number;
-  readonly #deps: FetchingDeps;
-  /** When what came is due, at this rate. */
-  #dueAtMs: number;
+  readonly #onProgress: FetchingDeps["onProgress"];
   #completedBytes: number;
   #receivedBytes = 0;
 
-  constructor(totalBytes: number, completedBytes: number, deps: FetchingDeps) {
+  constructor(totalBytes: number, completedBytes: number, onProgress: FetchingDeps["onProgress"]) {
     this.#totalBytes = totalBytes;
     this.#completedBytes = completedBytes;
-    this.#deps = deps;
-    this.#dueAtMs = deps.clock.monotonic();
+    this.#onProgress = onProgress;
   }
 
   get completedBytes(): number {
@@ -173,18 +167,12 @@ class Progress {
 
   reach(completedBytes: number): void {
     this.#completedBytes = completedBytes;
-    this.#deps.onProgress(this.fetched);
+    this.#onProgress(this.fetched);
   }
 
-  async receive(bytes: number): Promise<void> {
-    const { clock, signal, bytesPerSecond } = this.#deps;
+  receive(bytes: number): void {
     this.#receivedBytes += bytes;
     this.reach(this.#completedBytes + bytes);
-    if (bytesPerSecond === null) return;
-    const nowMs = clock.monotonic();
-    this.#dueAtMs = Math.max(this.#dueAtMs, nowMs - LATE_MS) + (bytes / bytesPerSecond) * 1000;
-    if (this.#dueAtMs > nowMs) await clock.sleep(this.#dueAtMs - nowMs, signal);
-    requireWanted(signal);
   }
 }
 

@@ -10,6 +10,7 @@ import { type Fetched, fetchModel } from "#src/transport/mirror/fetching.ts";
 import { HeldFolder } from "#src/transport/mirror/held_folder.ts";
 import { Mirror } from "#src/transport/mirror/mirror.ts";
 import { PartialBlob, partialName } from "#src/transport/mirror/partial_blob.ts";
+import { ratedSource } from "#src/transport/mirror/rated_source.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
 import { failure } from "#tests/support/failure.ts";
@@ -54,13 +55,13 @@ async function fetchIt({
   mirror = site.mirror,
   silenceMs = 30_000,
 }: Choices = {}): Promise<Fetched> {
+  const clock = hurriedClock(20);
   const source = new RegistrySource({ registries: insecure(registry.host), silenceMs });
   return await fetchModel(parseModelName(model), {
     mirror,
-    source,
-    clock: hurriedClock(20),
+    source: ratedSource(source, bytesPerSecond ?? null, clock),
+    clock,
     signal,
-    bytesPerSecond: bytesPerSecond ?? null,
     onProgress: onProgress ?? (() => undefined),
     roomOf: async () => ({ freeBytes, totalBytes: 20 * MB }),
   });
@@ -229,49 +230,6 @@ describe("fetchModel()", () => {
       return await Promise.resolve(null);
     };
     expect(await PartialBlob.open(Object.assign(temporary, { look }), layer)).toBeNull();
-  });
-
-  test("keeps to its rate", async () => {
-    const source = new RegistrySource({ registries: insecure(registry.host) });
-    const beganAtMs = performance.now();
-    await fetchModel(parseModelName(model), {
-      mirror: site.mirror,
-      source,
-      clock: systemClock,
-      signal: new AbortController().signal,
-      bytesPerSecond: 6 * MB,
-      onProgress: () => undefined,
-    });
-    expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(450);
-  });
-
-  test("makes up for no pause by more than its rate", async () => {
-    const [first, rest] = [Buffer.alloc(MB, 1), Buffer.alloc(MB, 2)];
-    const layer = { digest: digestOf(Buffer.concat([first, rest])), size: 2 * MB };
-    let [nowMs, sleptMs] = [0, 0];
-    const sleep = async (ms: number): Promise<void> => {
-      nowMs += ms;
-      sleptMs += ms;
-      await Promise.resolve();
-    };
-    const source = {
-      readManifest: async () => await Promise.resolve(JSON.stringify({ layers: [layer] })),
-      async *readBlob() {
-        yield first;
-        nowMs += 600_000;
-        yield rest;
-        await Promise.resolve();
-      },
-    };
-    await fetchModel(parseModelName(model), {
-      mirror: site.mirror,
-      source,
-      clock: { now: () => nowMs, monotonic: () => nowMs, sleep },
-      signal: new AbortController().signal,
-      bytesPerSecond: MB,
-      onProgress: () => undefined,
-    });
-    expect(sleptMs).toBe(1750);
   });
 
   test("a share without room for it is left alone, unless what is missing fits", async () => {

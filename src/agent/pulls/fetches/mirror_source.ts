@@ -4,7 +4,7 @@ import { parseModelName } from "../../../base/model_name.ts";
 import { type Fetched, type FetchingDeps, fetchModel } from "../../../transport/mirror/fetching.ts";
 import type { FetchSource } from "./mirror_fetch.ts";
 
-export interface MirrorSourceOptions extends Pick<FetchingDeps, "mirror" | "source" | "bytesPerSecond"> {
+export interface MirrorSourceOptions extends Pick<FetchingDeps, "mirror" | "source"> {
   readonly clock: Clock;
 }
 

@@ -2,11 +2,11 @@
 import { CourierError } from "../../../base/errors.ts";
 import { formatModelName, type ModelName, parseModelName } from "../../../base/model_name.ts";
 import { type Layer, parseManifest } from "../../../program/registry/manifest.ts";
+import type { RateLimit } from "../../../program/registry/rate_limit.ts";
 import { registryHost } from "../../../program/registry/registry_host.ts";
 import { ForbiddenRedirect } from "../../../program/registry/requests.ts";
 import type { RegistrySource } from "../../../transport/mirror/registry_source.ts";
 import type { BytesFinder, ModelBytes } from "../mirror/model_bytes.ts";
-import type { RateLimit } from "./rate_limit.ts";
 
 export interface LimitedSourcesDeps {
   /** Of the mirror; null: this box uses no mirror. */

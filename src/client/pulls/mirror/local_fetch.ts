@@ -7,6 +7,7 @@ import type { RegistryChoices } from "../../../program/registry/flags.ts";
 import { ANY_REGISTRY } from "../../../program/registry/registry_host.ts";
 import { type Fetched, fetchModel } from "../../../transport/mirror/fetching.ts";
 import type { Mirror } from "../../../transport/mirror/mirror.ts";
+import { ratedSource } from "../../../transport/mirror/rated_source.ts";
 import { RegistrySource } from "../../../transport/mirror/registry_source.ts";
 import type { ClientIo } from "../../io.ts";
 import type { Printer } from "../../output/printer.ts";
@@ -37,9 +38,8 @@ export async function fetchHere(
   const { allowRegistry: allowed = [ANY_REGISTRY], insecureRegistry: insecure = [] } = choices;
   const registries = new AllowedRegistries({ agent: "this machine", allowed, insecure });
   if (!registries.allows(model)) throw notAllowed(parseModelName(model).host, allowed);
-  const source = new RegistrySource({ registries });
-  const bytesPerSecond = choices.fetchRate ?? null;
-  return await fetchModel(parseModelName(model), { mirror, source, clock, signal, bytesPerSecond, onProgress });
+  const source = ratedSource(new RegistrySource({ registries }), choices.fetchRate ?? null, clock);
+  return await fetchModel(parseModelName(model), { mirror, source, clock, signal, onProgress });
 }
 
 /** As `error`, with the model that its message may not name. */

@@ -178,7 +178,7 @@ export class Fetches {
     for (let failures = 0; ; ) {
       const before = running.receivedBytes;
       try {
-        const deps = { mirror, source, clock, signal, bytesPerSecond: null, onProgress };
+        const deps = { mirror, source, clock, signal, onProgress };
         // What the mirror had already shows no progress.
         onProgress(await fetchModel(parseModelName(model), deps));
         return;

@@ -1,12 +1,12 @@
 // A box whose pulls keep to a rate, beside a registry and an Ollama that really fetches.
 import type { Registry } from "#sim/registry/registry.ts";
 import { LimitedSources } from "#src/agent/pulls/limits/limited_sources.ts";
-import { RateLimit } from "#src/agent/pulls/limits/rate_limit.ts";
 import { MirroredOllama } from "#src/agent/pulls/mirror/mirrored_ollama.ts";
 import type { BytesFinder } from "#src/agent/pulls/mirror/model_bytes.ts";
 import { systemClock } from "#src/base/clock.ts";
 import { silentLog } from "#src/base/log.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
+import { RateLimit } from "#src/program/registry/rate_limit.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
 import { PullSite, simulatedSubject } from "#tests/support/sites/pull_site.ts";
 

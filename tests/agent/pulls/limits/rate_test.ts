@@ -1,9 +1,9 @@
 // The rate of a box, held by all pulls and connections together in simulated time; and pulls that keep to it.
 import { afterEach, describe, expect, test } from "bun:test";
 import { LimitedSources, parseSkippedRegistry } from "#src/agent/pulls/limits/limited_sources.ts";
-import { RateLimit } from "#src/agent/pulls/limits/rate_limit.ts";
 import { mirroredBytes } from "#src/agent/pulls/mirror/mirrored_bytes.ts";
 import { systemClock } from "#src/base/clock.ts";
+import { RateLimit } from "#src/program/registry/rate_limit.ts";
 import { ManualClock } from "#tests/support/clocks/manual_clock.ts";
 import { failure } from "#tests/support/failure.ts";
 import { digestOf, MirrorShare } from "#tests/support/sites/mirror_share.ts";

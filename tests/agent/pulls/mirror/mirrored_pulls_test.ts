@@ -72,7 +72,6 @@ async function fetchAll(model: string, registry: string): Promise<void> {
     source: new RegistrySource({ registries }),
     clock: systemClock,
     signal: new AbortController().signal,
-    bytesPerSecond: null,
     onProgress: () => undefined,
   });
 }

@@ -7,7 +7,7 @@ import { parseModelName } from "#src/base/model_name.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
 import { FetchStore } from "#src/server/models/mirror/fetch_store.ts";
 import { Fetches } from "#src/server/models/mirror/fetches.ts";
-import { RatedSource } from "#src/server/models/mirror/rated_source.ts";
+import { ratedSource } from "#src/transport/mirror/rated_source.ts";
 import { RegistrySource } from "#src/transport/mirror/registry_source.ts";
 import { removeModel } from "#src/transport/mirror/upkeep.ts";
 import { hurriedClock } from "#tests/support/clocks/hurried_clock.ts";
@@ -51,7 +51,7 @@ function openFetches({ bytesPerSecond = null, factor = 20 }: Choices = {}): Fetc
   const clock = hurriedClock(factor);
   const registries = new AllowedRegistries({ agent: "gpu-server", allowed: [], insecure: [registry.host] });
   const plain = new RegistrySource({ registries, silenceMs: 2000 });
-  const source = bytesPerSecond === null ? plain : new RatedSource(plain, bytesPerSecond, clock);
+  const source = ratedSource(plain, bytesPerSecond, clock);
   const pulls = {
     send: async ({ model, state }: { model: string; state: string }) => void sent.push(`${model} ${state}`),
   };

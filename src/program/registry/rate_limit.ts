@@ -1,5 +1,5 @@
-// Lets so many bytes a second pass in all: for all pulls, and all connections of each.
-import type { Clock } from "../../../base/clock.ts";
+// Lets so many bytes a second pass in all: for all pulls or fetches, and all connections of each.
+import type { Clock } from "../../base/clock.ts";
 
 /** A timer that fires late costs nothing of the rate; of a pause, no more is made up for. */
 const LATE_MS = 250;
