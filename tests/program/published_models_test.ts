@@ -92,13 +92,35 @@ describe("ask()", () => {
     const name = `${registry.host}/library/a:latest`;
     expect((await published.ask([held(name)])).get(name)?.kind).toBe("unknown");
     const asked: string[] = [];
-    const elsewhere = async (of: string) => {
+    const ask = async (of: string) => {
       asked.push(of);
       return await Promise.resolve({ digest: "new", totalBytes: 1, weightsBytes: null });
     };
+    const elsewhere = { candidates: () => ["gpu-1"], ask };
     for (const others of [elsewhere, undefined])
       expect((await published.ask([held(name)], others)).get(name)).toMatchObject({ kind: "manifest", digest: "new" });
     expect(asked).toEqual([name]);
+  });
+
+  test("does not take that some agents could not ask for the word of others, and asks each once in a minute", async () => {
+    const published = opened([]);
+    const name = `${registry.host}/library/a:latest`;
+    const asked: string[] = [];
+    const boxes = (...candidates: readonly string[]) => ({
+      candidates: () => candidates,
+      ask: async () => {
+        asked.push(candidates.join());
+        return await Promise.resolve(null);
+      },
+    });
+    const [some, others, all] = [boxes("gpu-1"), boxes("gpu-2"), boxes("gpu-1", "gpu-2")];
+    for (const elsewhere of [some, some, others, some, all, undefined])
+      expect((await published.ask([held(name)], elsewhere)).get(name)?.kind).toBe("unknown");
+    expect(asked).toEqual(["gpu-1", "gpu-2"]);
+    await clock.advance(60_000);
+    await published.ask([held(name)], all);
+    await published.ask([held(name)], some);
+    expect(asked).toEqual(["gpu-1", "gpu-2", "gpu-1,gpu-2"]);
   });
 
   test("asks a registry that does not answer for some names at once, and for no more in that round", async () => {

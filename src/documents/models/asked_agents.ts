@@ -1,7 +1,7 @@
 // Which agents are asked about a model in its registry, where that is not reached from here: one or two of them for each name.
 import { asCourierError } from "../../base/errors.ts";
 import type { FleetModel } from "../../courier/fleet_model.ts";
-import type { AskElsewhere } from "../../program/registry/published.ts";
+import type { Elsewhere } from "../../program/registry/published.ts";
 import type { PublishedModel } from "../../protocol.ts";
 
 /** @throws CourierError as `Courier.publishedModel()` */
@@ -16,7 +16,7 @@ const TIMEOUT_MS = 6_000;
 const MOST_ASKED = 2;
 
 /** For one list. An agent that has answered is asked first about the next name, one that could not is not asked again. */
-export class AskedAgents {
+export class AskedAgents implements Elsewhere {
   readonly #holders: ReadonlyMap<string, readonly string[]>;
   readonly #askAgent: AskAgent;
   readonly #able = new Set<string>();
@@ -28,10 +28,12 @@ export class AskedAgents {
     this.#askAgent = askAgent;
   }
 
-  /** Only agents whose models are compared are asked. Never rejects. */
-  readonly ask: AskElsewhere = async (name) => {
-    const holders = this.#holders.get(name.toLowerCase()) ?? [];
-    const candidates = new Set([...this.#able, ...holders]).difference(this.#unable);
+  /** Only agents whose models are compared are asked: those that have it, and one that was able to ask about another model. */
+  readonly candidates: Elsewhere["candidates"] = (name) => this.#holders.get(name.toLowerCase()) ?? [];
+
+  /** Never rejects. */
+  readonly ask: Elsewhere["ask"] = async (name) => {
+    const candidates = new Set([...this.#able, ...this.candidates(name)]).difference(this.#unable);
     for (const agent of [...candidates].slice(0, MOST_ASKED)) {
       const found = await this.#askOne(agent, name);
       if (found !== null) return found;
@@ -39,7 +41,7 @@ export class AskedAgents {
     return null;
   };
 
-  async #askOne(agent: string, name: string): ReturnType<AskElsewhere> {
+  async #askOne(agent: string, name: string): ReturnType<Elsewhere["ask"]> {
     try {
       const found = await this.#askAgent(agent, name, { timeoutMs: TIMEOUT_MS });
       this.#able.add(agent);

@@ -62,7 +62,7 @@ export async function readUpdates(
     digest,
     gotAtMs: instantMs(modified_at) + clockOffsetMs,
   }));
-  const answers = await published.ask(held, askAgent && new AskedAgents(compared, askAgent).ask);
+  const answers = await published.ask(held, askAgent && new AskedAgents(compared, askAgent));
   const updates = compared.flatMap((model) => {
     const answer = answers.get(model.name.toLowerCase());
     return answer === undefined ? [] : [updateOf(model, answer)];

@@ -23,11 +23,13 @@ interface PublishedFacts {
   readonly weightsBytes: number | null;
 }
 
-/**
- * Asks about a model where somebody else may reach its registry.
- * @returns `none`: the registry has no such model; null: nobody could ask it
- */
-export type AskElsewhere = (name: string) => Promise<PublishedFacts | "none" | null>;
+/** Who may reach a registry that is not reached from here. */
+export interface Elsewhere {
+  /** Whoever may be asked about a model. */
+  readonly candidates: (name: string) => readonly string[];
+  /** @returns `none`: the registry has no such model; null: nobody could ask it */
+  readonly ask: (name: string) => Promise<PublishedFacts | "none" | null>;
+}
 
 /** What a registry has under a name. */
 export type Published =
@@ -47,8 +49,8 @@ export interface PublishedModelsOptions {
 interface Kept {
   readonly answer: Promise<Published>;
   readonly askedMs: number;
-  /** Whether somebody else could be asked as well. */
-  readonly isFull: boolean;
+  /** Who could be asked as well. */
+  readonly candidates: ReadonlySet<string>;
   /** Undefined: it is awaited. */
   settled?: Published;
 }
@@ -58,7 +60,7 @@ interface Round {
   readonly beganMs: number;
   /** The registries that did not answer, with the reason. */
   readonly unreachable: Map<string, string>;
-  readonly elsewhere: AskElsewhere | undefined;
+  readonly elsewhere: Elsewhere | undefined;
 }
 
 const KEPT_MS = 6 * 3600_000;
@@ -91,7 +93,7 @@ export class PublishedModels {
    * @param elsewhere for names whose registry cannot be reached, or may not be asked, from here
    * @returns by the name in lower case
    */
-  async ask(models: readonly HeldModel[], elsewhere?: AskElsewhere): Promise<ReadonlyMap<string, Published>> {
+  async ask(models: readonly HeldModel[], elsewhere?: Elsewhere): Promise<ReadonlyMap<string, Published>> {
     const round: Round = { beganMs: this.#options.clock.monotonic(), unreachable: new Map(), elsewhere };
     const byName = Map.groupBy(models, ({ name }) => name.toLowerCase());
     const answers = [...byName].map(async ([key, held]) => [key, await this.#answer(key, held, round)] as const);
@@ -105,15 +107,17 @@ export class PublishedModels {
 
   async #answer(key: string, held: readonly HeldModel[], round: Round): Promise<Published> {
     const known = this.#kept.get(key);
-    if (known !== undefined && stillUseful(known, round) && this.#stillCounts(known, held)) return await known.answer;
+    const candidates = new Set(round.elsewhere?.candidates(key));
+    if (known !== undefined && stillUseful(known, candidates) && this.#stillCounts(known, held))
+      return await known.answer;
     return await this.#slots.run(async () => {
       const { clock } = this.#options;
       // Somebody else may have asked while this one waited.
       const other = this.#kept.get(key);
-      if (other !== undefined && other !== known && stillUseful(other, round)) return await other.answer;
+      if (other !== undefined && other !== known && stillUseful(other, candidates)) return await other.answer;
       if (clock.monotonic() - round.beganMs >= ROUND_MS)
         return this.#unknown(`not asked within ${ROUND_MS / 1000} s: ask again`);
-      return await this.#keep(key, this.#read(held[0]?.name ?? key, round), round);
+      return await this.#keep(key, this.#read(held[0]?.name ?? key, round), candidates);
     });
   }
 
@@ -128,8 +132,12 @@ export class PublishedModels {
     return !held.some(isAhead);
   }
 
-  async #keep(key: string, answer: Promise<Published>, { elsewhere }: Round): Promise<Published> {
-    const kept: Kept = { answer, askedMs: this.#options.clock.monotonic(), isFull: elsewhere !== undefined };
+  async #keep(key: string, answer: Promise<Published>, candidates: ReadonlySet<string>): Promise<Published> {
+    const askedMs = this.#options.clock.monotonic();
+    const last = this.#kept.get(key);
+    // Two callers that can ask different agents do not have each other's failures asked for again and again.
+    const isFailing = last?.settled?.kind === "unknown" && askedMs - last.askedMs < ASK_AGAIN_MS;
+    const kept: Kept = { answer, askedMs, candidates: isFailing ? candidates.union(last.candidates) : candidates };
     this.#kept.delete(key);
     this.#kept.set(key, kept);
     for (const oldest of [...this.#kept.keys()].slice(0, -MAX_KEPT)) this.#kept.delete(oldest);
@@ -159,7 +167,7 @@ export class PublishedModels {
   async #elsewhere(name: string, reason: string, { elsewhere, beganMs }: Round): Promise<Published> {
     const { clock } = this.#options;
     if (elsewhere === undefined || clock.monotonic() - beganMs >= ELSEWHERE_MS) return this.#unknown(reason);
-    const found = await elsewhere(name);
+    const found = await elsewhere.ask(name);
     if (found === null) return this.#unknown(`${reason}; no agent could ask it either`);
     if (found === "none") return { kind: "none", checkedAtMs: clock.now() };
     return { kind: "manifest", ...found, checkedAtMs: clock.now() };
@@ -170,7 +178,7 @@ export class PublishedModels {
   }
 }
 
-/** A failure, or a question under way, of a round that could ask nobody else does not count for one that can. */
-function stillUseful({ settled, isFull }: Kept, { elsewhere }: Round): boolean {
-  return isFull || elsewhere === undefined || (settled !== undefined && settled.kind !== "unknown");
+/** A failure, or a question under way, does not count for a round that can ask others than that one could. */
+function stillUseful({ settled, candidates }: Kept, wanted: ReadonlySet<string>): boolean {
+  return wanted.isSubsetOf(candidates) || (settled !== undefined && settled.kind !== "unknown");
 }

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { Registry } from "#sim/registry/registry.ts";
-import { systemClock } from "#src/base/clock.ts";
 import { parseModelName } from "#src/base/model_name.ts";
 import { AllowedRegistries } from "#src/program/registry/allowed_registries.ts";
 import type { Layer } from "#src/program/registry/manifest.ts";

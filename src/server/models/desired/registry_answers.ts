@@ -42,7 +42,7 @@ export class RegistryAnswers {
     const named = new Set(models.map(({ name }) => name.toLowerCase()));
     const copies = mergeModels(views.flatMap((view) => namedModels(view, named)));
     const askAgent: AskAgent = async (of, model, options) => await courier.publishedModel(of, model, options);
-    this.#answers = await registries.ask(askedOf(models, copies), new AskedAgents(copies, askAgent).ask);
+    this.#answers = await registries.ask(askedOf(models, copies), new AskedAgents(copies, askAgent));
     return true;
   }
 

@@ -4,7 +4,7 @@ import { CourierError } from "#src/base/errors.ts";
 import { type Log, silentLog } from "#src/base/log.ts";
 import { WatchedFleet } from "#src/courier/index/watched_fleet.ts";
 import { Courier } from "#src/courier.ts";
-import type { AskElsewhere, HeldModel, Published } from "#src/program/registry/published.ts";
+import type { Elsewhere, HeldModel, Published } from "#src/program/registry/published.ts";
 import type { Model } from "#src/protocol.ts";
 import { AuditLog } from "#src/server/audit/audit_log.ts";
 import { Recorder } from "#src/server/audit/recorder.ts";
@@ -156,10 +156,7 @@ export class FleetSite implements AsyncDisposable {
     throw new CourierError("invalid", `Cannot read ${path}: ENOENT`);
   }
 
-  async #ask(
-    models: readonly HeldModel[],
-    elsewhere: AskElsewhere | undefined,
-  ): Promise<ReadonlyMap<string, Published>> {
+  async #ask(models: readonly HeldModel[], elsewhere: Elsewhere | undefined): Promise<ReadonlyMap<string, Published>> {
     if (!this.reachesRegistries) return await askBoxes(models, elsewhere, this.clock.now());
     await this.hanging?.promise;
     const names = [...new Set(models.map(({ name }) => name.toLowerCase()))];
@@ -180,11 +177,11 @@ export class FleetSite implements AsyncDisposable {
 
 async function askBoxes(
   models: readonly HeldModel[],
-  elsewhere: AskElsewhere | undefined,
+  elsewhere: Elsewhere | undefined,
   checkedAtMs: number,
 ): Promise<ReadonlyMap<string, Published>> {
   const answers = models.map(async ({ name }): Promise<[string, Published]> => {
-    const found = await elsewhere?.(name);
+    const found = await elsewhere?.ask(name);
     if (found === undefined || found === null || found === "none")
       return [name.toLowerCase(), { kind: "unknown", reason: "not reached", checkedAtMs }];
     return [name.toLowerCase(), { kind: "manifest", ...found, checkedAtMs }];
