@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { type HttpServer, ProcessSite, type Running } from "#tests/process/site/site.ts";
+import { type HttpServer, ProcessSite, type Running, until } from "#tests/process/site/site.ts";
 import { cachedBinary } from "../../../scripts/binaries.ts";
 import { violationsOf } from "../site/axe.ts";
 import { openBrowser } from "../site/browser.ts";
@@ -210,6 +210,8 @@ test("a box that cannot measure its disk is shown with the reason", async () => 
 
 test("the disk of a box that is away is not asked for", async () => {
   await lastAgent?.stop();
+  const isAway = async () => (await server.call("GET", "/v1/agents/gpu-2")).answer["status"] !== "online";
+  await until(isAway, "gpu-server knows that it is away");
   const page = await open("#/boxes/gpu-2");
   await panel(page).getByText("The box is away. Its disk is measured when it is back.").waitFor();
   expect(await page.getByRole("button", { name: /measure|clean up|^load/i }).count()).toBe(0);
