@@ -23,9 +23,9 @@ interface PublishedFacts {
   readonly weightsBytes: number | null;
 }
 
-/** Who may reach a registry that is not reached from here. */
+/** Others, such as agents, that may reach a registry which cannot be reached from here. */
 export interface Elsewhere {
-  /** Whoever may be asked about a model. */
+  /** Names of those that may be asked about a model. */
   readonly candidates: (name: string) => readonly string[];
   /** @returns `none`: the registry has no such model; null: nobody could ask it */
   readonly ask: (name: string) => Promise<PublishedFacts | "none" | null>;
@@ -49,7 +49,7 @@ export interface PublishedModelsOptions {
 interface Kept {
   readonly answer: Promise<Published>;
   readonly askedMs: number;
-  /** Who could be asked as well. */
+  /** The others that could be asked. */
   readonly candidates: ReadonlySet<string>;
   /** Undefined: it is awaited. */
   settled?: Published;
