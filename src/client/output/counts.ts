@@ -1,6 +1,6 @@
 // Numbers of things, for people.
 
-/** `1 blob`, `3 blobs`. @param noun whose plural has an s */
-export function countText(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+/** `1 blob`, `3 blobs`. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

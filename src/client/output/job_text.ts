@@ -2,6 +2,7 @@
 import { shortReason } from "../../base/foreign_text.ts";
 import { formatAgo, formatBytes, formatDuration } from "../../base/format.ts";
 import { isEnded, type Job, windowOf } from "../../protocol.ts";
+import { countText } from "./counts.ts";
 import { waitOf } from "./job_wait.ts";
 import { formatLastSeen } from "./last_seen.ts";
 
@@ -151,8 +152,4 @@ function amountText(job: Job): string {
 function tookText({ started_at, ended_at }: Job): string {
   const tookMs = Date.parse(ended_at ?? "") - Date.parse(started_at ?? "");
   return Number.isNaN(tookMs) ? "" : ` in ${formatDuration(tookMs / 1000)}`;
-}
-
-function countText(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

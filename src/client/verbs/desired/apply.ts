@@ -9,6 +9,7 @@ import { ExitStatus } from "../../../program/exit.ts";
 import { isEnded, type Response } from "../../../protocol.ts";
 import { type Outcome, outcomesStatus, printOutcomes } from "../../asking/outcomes.ts";
 import { examples, type Program, YES } from "../../base_command.ts";
+import { countText } from "../../output/counts.ts";
 import type { Pulled } from "../../pulls/follow.ts";
 import { MAX_WAIT } from "../../pulls/max_wait.ts";
 import { type AskedPull, pullAll, type StartChoices, startPull } from "../../pulls/start.ts";
@@ -86,7 +87,7 @@ async function confirm({ printer, io }: Session, plan: FleetPlan, { yes = false 
     count(action) === 0 ? [] : [`${action} ${count(action)}`],
   );
   const boxes = new Set(changes(plan, ["pull", "update", "delete"]).map(({ agent }) => agent)).size;
-  const where = `on ${boxes} ${boxes === 1 ? "box" : "boxes"}`;
+  const where = `on ${countText(boxes, "box", "boxes")}`;
   const text = [`${parts.join(", ")} ${where}`, fetchText(plan.boxes)].filter((part) => part !== "").join(", ");
   const answer = await io.ask(`${text.charAt(0).toUpperCase()}${text.slice(1)}? [y/N] `);
   if (answer !== null && /^y(?:es)?$/i.test(answer.trim())) return;
